@@ -1,0 +1,62 @@
+// Package engine runs a network on a device: it builds the gorgonia graph of a
+// network.Description, lets gorgonia differentiate it, and drives training and
+// prediction one batch at a time.
+package engine
+
+import "catdog/pipeline/network"
+
+// Options fix a Machine.
+type Options struct {
+	Batch int
+	// Optimizer as in device.OptimizerSpec: "sgd" or "adamw".
+	Optimizer    string
+	Momentum     float32
+	Beta1, Beta2 float32
+	Epsilon      float32
+	WeightDecay  float32 // applied to weights of convolutions and dense layers only
+	AverageDecay float32 // exponential moving average of weights and statistics; 0 keeps none
+	// Inference builds no training graph: only Predict may be called.
+	Inference bool
+}
+
+// A Tensor is a named float32 array in its plain layout: convolution weights
+// OIHW, dense weights Out×(H·W·C), everything else one-dimensional.
+type Tensor struct {
+	Name   string
+	Shape  []int
+	Values []float32
+}
+
+// Weights is which set of weights Predict uses.
+type Weights int
+
+const (
+	Raw     Weights = iota // as the optimiser left them
+	Average                // their moving average, where Options keep one
+)
+
+// A Trainer is a network on a device. Package train drives it through this
+// interface alone, so that tests can give it a small one of their own.
+type Trainer interface {
+	// Step makes one update from Batch images (NHWC, normalised) and
+	// Batch·Classes target probabilities. step counts from 1; seed decides
+	// dropout. It returns the batch's mean loss and its logits, which are valid
+	// until the next call.
+	Step(step int, seed uint64, learningRate float32, images, targets []float32) (loss float32, logits []float32, err error)
+	// Predict writes the logits of any number of images.
+	Predict(weights Weights, images []float32, logits []float32) error
+	// Weights returns parameters and running statistics, in the layers' order:
+	// NAME.weight, NAME.bias, NAME.scale, NAME.shift, NAME.mean, NAME.variance.
+	Weights(Weights) []Tensor
+	// SetWeights replaces them all; the moving average too, and the
+	// optimiser's state starts anew.
+	SetWeights([]Tensor) error
+	// State is everything that the next Step depends on, for a checkpoint:
+	// raw weights, optimiser moments, moving average. SetState restores it so
+	// that the following steps give the same bytes.
+	State() []Tensor
+	SetState([]Tensor) error
+	Close() error
+}
+
+var _ = network.Description{}

@@ -1,0 +1,62 @@
+// Package stage is the pipeline's graph and what all stages have in common:
+// which stage reads what and writes where, when it must run and why, and how
+// its output becomes an artifact.
+package stage
+
+import "path/filepath"
+
+// A Definition is a node of the pipeline's graph.
+type Definition struct {
+	Name string
+	// Inputs are the stages whose artifacts this one reads.
+	Inputs []string
+	// ReadsRaw says that the stage reads the raw photos themselves.
+	ReadsRaw bool
+	// ReadsAll says that the stage prints the parameters of all stages, so that
+	// its section is all of them.
+	ReadsAll bool
+	// Engine says that the output's bytes depend on what computes.
+	Engine bool
+	// Resumes says that a killed run's folder is kept and gone on with.
+	Resumes bool
+	// root is the folder that holds the data set's folder with the artifacts.
+	root string
+	// Informational are patterns (path.Match on the file's path) of files that
+	// are not part of the artifact's digest.
+	Informational []string
+	// Published are patterns of files that are copied to
+	// reports/DATASET/EXPERIMENT/.
+	Published []string
+}
+
+// All are the stages in the order in which they run.
+var All = []Definition{
+	{Name: "fetch", root: "data/raw"},
+	{Name: "explore", ReadsRaw: true, root: "data/interim/%/explore",
+		Published: []string{"exploration.json", "figures/*"}},
+	{Name: "resize", Inputs: []string{"explore"}, ReadsRaw: true, root: "data/interim/%/resize"},
+	{Name: "pack", Inputs: []string{"resize"}, root: "data/processed/%"},
+	{Name: "train", Inputs: []string{"pack"}, Engine: true, Resumes: true, root: "models/%",
+		Informational: []string{"*.png", "runtime.json", "checkpoint*"},
+		Published:     []string{"history.csv"}},
+	{Name: "evaluate", Inputs: []string{"pack", "train"}, Engine: true, root: "data/interim/%/evaluate",
+		Informational: []string{"figures/*"},
+		Published:     []string{"metrics.json", "predictions.csv", "mistakes.csv", "figures/*"}},
+	{Name: "report", Inputs: []string{"explore", "resize", "pack", "train", "evaluate"}, ReadsAll: true, root: "data/interim/%/report",
+		Published: []string{"report.md", "report.html", "figures/*"}},
+}
+
+// Find is the definition of the named stage, nil if there is none.
+func Find(name string) *Definition {
+	for i := range All {
+		if All[i].Name == name {
+			return &All[i]
+		}
+	}
+	return nil
+}
+
+// reports is the folder of a data set's and experiment's committed results.
+func reports(dataset, experiment string) string {
+	return filepath.Join("reports", dataset, experiment)
+}
