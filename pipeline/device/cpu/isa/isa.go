@@ -1,0 +1,61 @@
+// Package isa names the instruction set that package cpu computes with, for
+// tools that must know the engine without linking oneDNN.
+package isa
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/cpu"
+)
+
+// A Set is one of the instruction sets that package cpu has kernels for.
+type Set string
+
+const (
+	AVX512  Set = "avx512"  // with F, BW, DQ and VL
+	AVX2    Set = "avx2"    // with FMA
+	NEON    Set = "neon"    // the 64-bit ARM baseline
+	Generic Set = "generic" // whatever the C compiler takes for granted
+)
+
+// Detect is the best set that this processor has.
+func Detect() Set {
+	switch {
+	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL:
+		return AVX512
+	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
+		return AVX2
+	case runtime.GOARCH == "arm64":
+		return NEON
+	}
+	return Generic
+}
+
+// Block is how many channels a set's kernels handle at once.
+func (s Set) Block() int {
+	if s == AVX512 {
+		return 16
+	}
+	return 8
+}
+
+// BFloat16 says whether the processor multiplies matrices of bfloat16 faster
+// than of float32, which today means AMX.
+func BFloat16() bool {
+	return cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16
+}
+
+// Threads is the number of threads that an option of threads stands for: 0
+// means one for each processor.
+func Threads(threads int) int {
+	if threads == 0 {
+		return runtime.NumCPU()
+	}
+	return threads
+}
+
+// Describe names what decides the results' bits, oneDNN apart.
+func Describe(threads int, precision string) string {
+	return fmt.Sprintf("cpu %s %s threads=%d", precision, Detect(), Threads(threads))
+}
