@@ -28,6 +28,10 @@ type Job struct {
 	Raw    string
 	Photos []artifact.File
 
+	// StepKey names this stage's work on one thing: a hash of its own section
+	// of the parameters, its code and its engine, without its inputs.
+	StepKey string
+
 	// Store is a folder of the data set's that outlives artifacts, for things
 	// that are looked up by their content (package segment).
 	Store string
