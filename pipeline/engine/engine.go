@@ -3,7 +3,10 @@
 // prediction one batch at a time.
 package engine
 
-import "catdog/pipeline/network"
+import (
+	"catdog/pipeline/network"
+	"catdog/pipeline/weights"
+)
 
 // Options fix a Machine.
 type Options struct {
@@ -19,13 +22,8 @@ type Options struct {
 	Inference bool
 }
 
-// A Tensor is a named float32 array in its plain layout: convolution weights
-// OIHW, dense weights Out×(H·W·C), everything else one-dimensional.
-type Tensor struct {
-	Name   string
-	Shape  []int
-	Values []float32
-}
+// A Tensor is a named array, see package weights.
+type Tensor = weights.Tensor
 
 // Weights is which set of weights Predict uses.
 type Weights int
