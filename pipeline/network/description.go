@@ -3,6 +3,8 @@
 // shown to people. What computes it is package engine.
 package network
 
+import "fmt"
+
 // Kind says what a layer computes.
 type Kind string
 
@@ -19,6 +21,12 @@ const (
 
 // A Shape is height, width, channels.
 type Shape struct{ Height, Width, Channels int }
+
+// String is e.g. 64×64×3.
+func (s Shape) String() string { return fmt.Sprintf("%d×%d×%d", s.Height, s.Width, s.Channels) }
+
+// Elements is Height·Width·Channels.
+func (s Shape) Elements() int { return s.Height * s.Width * s.Channels }
 
 // A Layer is one step of the network. Layers are a chain: each takes the
 // output of the one before it, and Skip adds a second, earlier one.
@@ -44,4 +52,13 @@ type Description struct {
 	Input   Shape
 	Classes []string
 	Layers  []Layer
+}
+
+// Output is the shape of what the last layer gives; the input's where there is
+// none yet.
+func (d *Description) Output() Shape {
+	if len(d.Layers) == 0 {
+		return d.Input
+	}
+	return d.Layers[len(d.Layers)-1].Out
 }
