@@ -1,0 +1,422 @@
+// Package segment is a store of many small values by key in a few append-only
+// files, so that 25,000 resized photos are not 25,000 files, and ten new ones
+// cost ten.
+//
+// On disk, a store is a folder with the files 000001.segment, 000002.segment, …
+// and lock. A segment is a sequence of records:
+//
+//	 8 bytes  mark, the same for every record
+//	 4        length of the key in bytes, little-endian as all numbers
+//	 4        length of the value
+//	 4        CRC-32C of the value
+//	 4        CRC-32C of the 20 bytes before and of the key
+//	 …        key
+//	 …        value
+//
+// Records are only ever added, at the end of the last segment; of two with one
+// key the later counts. There is no index file: opening a store reads the
+// records' heads, a read a record.
+//
+// A killed writer leaves at most one record that is cut off at the end of the
+// last segment. Readers take no notice of it and the next writer overwrites it.
+// What Flush has returned for survives a loss of power. A damaged value is
+// found by its checksum when it is read, and a damaged head when the store is
+// opened: the search for the next mark goes on behind it, so it costs that one
+// record.
+package segment
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	mark       = "\xc5\x9frecord"
+	headSize   = len(mark) + 16
+	suffix     = ".segment"
+	maximumKey = 4 << 10
+	// maximumValue is far above any image that is stored (1024×1024×3 bytes).
+	maximumValue = 1 << 28
+)
+
+// segmentSize is the size beyond which a new segment is begun.
+var segmentSize int64 = 256 << 20
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrDamaged says that a value is in the store but not as it was put there.
+// Putting it again mends it.
+var ErrDamaged = errors.New("damaged")
+
+// ErrInUse says that another process is adding to the store.
+var ErrInUse = errors.New("another process is writing to it")
+
+// A Store is an open store. Its methods may be called from any goroutine. Any
+// number of processes may read a store while one adds to it; what is added by
+// others after Open is not seen, except by the first Put.
+type Store struct {
+	folder string
+
+	mutex    sync.Mutex
+	segments []*segment
+	index    map[string]location
+	lock     *flock.Flock // nil until the first Put
+}
+
+// segment is one open file.
+type segment struct {
+	file *os.File
+	// end is where the next record goes, behind the last whole one.
+	end int64
+}
+
+// location is where a value lies.
+type location struct {
+	segment  int
+	offset   int64
+	length   uint32
+	checksum uint32
+}
+
+// Open opens the store in a folder, an empty one if there is none. The folder
+// is created by the first Put.
+func Open(folder string) (*Store, error) {
+	store := &Store{folder: folder}
+	if err := store.load(); err != nil {
+		store.closeFiles()
+		return nil, err
+	}
+	return store, nil
+}
+
+// load reads the heads of all records.
+func (s *Store) load() error {
+	s.closeFiles()
+	s.index = map[string]location{}
+	names, err := segments(s.folder)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		file, err := os.Open(filepath.Join(s.folder, name))
+		if err != nil {
+			return fmt.Errorf("open store: %w", err)
+		}
+		opened := &segment{file: file}
+		s.segments = append(s.segments, opened)
+		number := len(s.segments) - 1
+		opened.end, err = scan(file, func(key string, at location) {
+			at.segment = number
+			s.index[key] = at
+		})
+		if err != nil {
+			return fmt.Errorf("read store: %w", err)
+		}
+	}
+	return nil
+}
+
+// segments are the names of a folder's segments in the order of their numbers.
+func segments(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if stem, ok := strings.CutSuffix(entry.Name(), suffix); ok {
+			if _, err := strconv.ParseUint(stem, 10, 32); err == nil {
+				names = append(names, entry.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// scan calls found for every whole record and returns where the last one ends.
+func scan(file *os.File, found func(key string, at location)) (end int64, err error) {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	size := info.Size()
+	head := make([]byte, 512)
+	for offset := int64(0); offset < size; {
+		key, at, next, err := readHead(file, size, offset, &head)
+		if err != nil {
+			return 0, err
+		}
+		if next == 0 {
+			if offset, err = nextMark(file, offset+1); err != nil {
+				return 0, err
+			}
+			if offset < 0 {
+				break
+			}
+			continue
+		}
+		found(key, at)
+		offset, end = next, next
+	}
+	return end, nil
+}
+
+// readHead reads the record at offset; next is 0 if there is no whole one.
+func readHead(file io.ReaderAt, size, offset int64, buffer *[]byte) (key string, at location, next int64, err error) {
+	read := func(length int) ([]byte, error) {
+		if len(*buffer) < length {
+			*buffer = make([]byte, length)
+		}
+		n, err := file.ReadAt(*buffer, offset)
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		return (*buffer)[:n], nil
+	}
+	head, err := read(headSize)
+	if err != nil || len(head) < headSize || string(head[:len(mark)]) != mark {
+		return "", at, 0, err
+	}
+	numbers := head[len(mark):]
+	keyLength := binary.LittleEndian.Uint32(numbers)
+	length := binary.LittleEndian.Uint32(numbers[4:])
+	checksum := binary.LittleEndian.Uint32(numbers[8:])
+	headChecksum := binary.LittleEndian.Uint32(numbers[12:])
+	next = offset + int64(headSize) + int64(keyLength) + int64(length)
+	if keyLength > maximumKey || length > maximumValue || next > size {
+		return "", at, 0, nil
+	}
+	if head, err = read(headSize + int(keyLength)); err != nil || len(head) < headSize+int(keyLength) {
+		return "", at, 0, err
+	}
+	name := head[headSize : headSize+int(keyLength)]
+	if crc32.Update(crc32.Checksum(head[:headSize-4], castagnoli), castagnoli, name) != headChecksum {
+		return "", at, 0, nil
+	}
+	at = location{offset: offset + int64(headSize) + int64(keyLength), length: length, checksum: checksum}
+	return string(name), at, next, nil
+}
+
+// nextMark is the offset of the next mark at or behind from, -1 if there is
+// none.
+func nextMark(file *os.File, from int64) (int64, error) {
+	buffer := make([]byte, 1<<20)
+	for {
+		n, err := file.ReadAt(buffer, from)
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+		if i := bytes.Index(buffer[:n], []byte(mark)); i >= 0 {
+			return from + int64(i), nil
+		}
+		if err == io.EOF {
+			return -1, nil
+		}
+		from += int64(n - len(mark) + 1)
+	}
+}
+
+// Has says whether there is a value for key, without reading it.
+func (s *Store) Has(key string) bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	_, ok := s.index[key]
+	return ok
+}
+
+// Get is the value for key; false if there is none. A value whose checksum is
+// wrong is an error that wraps ErrDamaged.
+func (s *Store) Get(key string) (value []byte, ok bool, err error) {
+	s.mutex.Lock()
+	at, ok := s.index[key]
+	var file *os.File
+	if ok {
+		file = s.segments[at.segment].file
+	}
+	s.mutex.Unlock()
+	if !ok {
+		return nil, false, nil
+	}
+	value = make([]byte, at.length)
+	if _, err := file.ReadAt(value, at.offset); err != nil && err != io.EOF {
+		return nil, false, fmt.Errorf("read %s from store: %w", key, err)
+	}
+	if crc32.Checksum(value, castagnoli) != at.checksum {
+		return nil, false, fmt.Errorf("%s in %s at byte %d: %w", key, file.Name(), at.offset, ErrDamaged)
+	}
+	return value, true, nil
+}
+
+// Put adds a value. The first Put takes the store's lock, which is held until
+// Close; it fails with an error that wraps ErrInUse where another process
+// holds it.
+func (s *Store) Put(key string, value []byte) error {
+	if len(key) > maximumKey || len(value) > maximumValue {
+		return fmt.Errorf("put %.100s into store: a key of %d and a value of %d bytes are too long", key, len(key), len(value))
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if err := s.put(key, value); err != nil {
+		return fmt.Errorf("put %s into store: %w", key, err)
+	}
+	return nil
+}
+
+func (s *Store) put(key string, value []byte) error {
+	if s.lock == nil {
+		if err := s.takeLock(); err != nil {
+			return err
+		}
+	}
+	last := len(s.segments) - 1
+	if last < 0 || s.segments[last].end >= segmentSize {
+		if err := s.begin(last + 1); err != nil {
+			return err
+		}
+		last++
+	}
+	current := s.segments[last]
+	checksum := crc32.Checksum(value, castagnoli)
+	record := make([]byte, 0, headSize+len(key)+len(value))
+	record = append(record, mark...)
+	record = binary.LittleEndian.AppendUint32(record, uint32(len(key)))
+	record = binary.LittleEndian.AppendUint32(record, uint32(len(value)))
+	record = binary.LittleEndian.AppendUint32(record, checksum)
+	sum := crc32.Update(crc32.Checksum(record, castagnoli), castagnoli, []byte(key))
+	record = binary.LittleEndian.AppendUint32(record, sum)
+	record = append(record, key...)
+	record = append(record, value...)
+	if _, err := current.file.WriteAt(record, current.end); err != nil {
+		// What was written of it is overwritten by the next record; cutting it
+		// off gives the space back at once where the disk is full.
+		current.file.Truncate(current.end)
+		return err
+	}
+	s.index[key] = location{
+		segment: last, offset: current.end + int64(headSize+len(key)),
+		length: uint32(len(value)), checksum: checksum,
+	}
+	current.end += int64(len(record))
+	return nil
+}
+
+// takeLock makes this process the store's writer: it sees what others have
+// added meanwhile, and cuts off what a killed one left half-written.
+func (s *Store) takeLock() error {
+	if err := os.MkdirAll(s.folder, 0o777); err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(s.folder, "lock"))
+	taken, err := lock.TryLock()
+	if err != nil {
+		return err
+	}
+	if !taken {
+		return fmt.Errorf("%s: %w", s.folder, ErrInUse)
+	}
+	if err := s.reopen(); err != nil {
+		lock.Close()
+		return err
+	}
+	s.lock = lock
+	return nil
+}
+
+// reopen loads the store again, its last segment for writing.
+func (s *Store) reopen() error {
+	if err := s.load(); err != nil {
+		return err
+	}
+	if len(s.segments) == 0 {
+		return nil
+	}
+	last := s.segments[len(s.segments)-1]
+	file, err := os.OpenFile(last.file.Name(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	last.file.Close()
+	last.file = file
+	return file.Truncate(last.end)
+}
+
+// begin makes a new segment behind the others.
+func (s *Store) begin(number int) error {
+	if number > 0 {
+		if err := s.segments[number-1].file.Sync(); err != nil {
+			return err
+		}
+	}
+	highest := uint64(0)
+	if number > 0 {
+		stem := strings.TrimSuffix(filepath.Base(s.segments[number-1].file.Name()), suffix)
+		highest, _ = strconv.ParseUint(stem, 10, 32)
+	}
+	name := filepath.Join(s.folder, fmt.Sprintf("%06d%s", highest+1, suffix))
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	s.segments = append(s.segments, &segment{file: file})
+	return nil
+}
+
+// Flush returns when all that was put survives a loss of power.
+func (s *Store) Flush() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.lock == nil || len(s.segments) == 0 {
+		return nil
+	}
+	if err := s.segments[len(s.segments)-1].file.Sync(); err != nil {
+		return fmt.Errorf("sync store: %w", err)
+	}
+	for _, name := range []string{s.folder, filepath.Dir(s.folder)} {
+		if err := syncFolder(name); err != nil {
+			return fmt.Errorf("sync store: %w", err)
+		}
+	}
+	return nil
+}
+
+func syncFolder(name string) error {
+	folder, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// Close flushes, gives the lock back and closes the files.
+func (s *Store) Close() error {
+	err := s.Flush()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.closeFiles()
+	if s.lock != nil {
+		s.lock.Close()
+		s.lock = nil
+	}
+	return err
+}
+
+func (s *Store) closeFiles() {
+	for _, segment := range s.segments {
+		segment.file.Close()
+	}
+	s.segments, s.index = nil, nil
+}
