@@ -21,6 +21,7 @@ func TestGolden(t *testing.T) {
 		}
 		d := build(t, input, classes...)
 		golden(t, name+".txt", []byte(d.Summary()))
+		golden(t, name+".svg", d.SVG())
 	}
 }
 
