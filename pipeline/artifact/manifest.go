@@ -1,7 +1,21 @@
 // Package artifact is how the pipeline knows that only what changed must rerun:
-// keys, manifests, atomic commit of a stage's output, the cache of digests, and
-// the reasons why a stage is stale.
+// keys, manifests, the cache of digests, and the atomic commit of a stage's
+// output.
 package artifact
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// ManifestName is the manifest's file within an artifact's folder.
+const ManifestName = "manifest.json"
 
 // A File is a file of an artifact, or a raw photo: its slash-separated path
 // within its folder, its size in bytes and the hex SHA-256 of its content.
@@ -11,25 +25,110 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// A Manifest says what an artifact is and what it was made from. It lies in
-// the artifact's folder as manifest.json and, as the pointer to the current
-// one, beside it.
-type Manifest struct {
-	Stage string `json:"stage"`
-	Key   string `json:"key"`
-
-	// What the key is the hash of.
-	Parameters map[string]any    `json:"parameters"`       // of the stage's own section
+// A Recipe is everything that decides an artifact's bytes.
+type Recipe struct {
+	Stage      string            `json:"stage"`
+	Parameters map[string]string `json:"parameters"`       // of the stage's own section, as JSON, by dotted key
 	Code       string            `json:"code"`             // digest of the stage's code
-	Engine     string            `json:"engine,omitempty"` // where bytes depend on it
+	Engine     string            `json:"engine,omitempty"` // where bytes depend on what computes
 	Inputs     map[string]string `json:"inputs"`           // content digests, by stage
+}
+
+// keyLength is how many hex digits of the digest name an artifact: 80 bits.
+const keyLength = 20
+
+// Key is the artifact's name: a digest of its recipe.
+func (r Recipe) Key() string { return digestJSON(r)[:keyLength] }
+
+// StepKey is the key of the same work on any input.
+func (r Recipe) StepKey() string {
+	r.Inputs = nil
+	return r.Key()
+}
+
+// A Manifest says what an artifact is and what it was made from. It lies in
+// the artifact's folder and, as the pointer to the current version, beside it.
+type Manifest struct {
+	Recipe
+	Key string `json:"key"`
 
 	// Digest is the joint digest of Files. Informational files (plots,
-	// runtime.json, checkpoints) are listed but not part of it.
+	// runtime.json) are listed but are not part of it.
 	Digest        string `json:"digest"`
 	Files         []File `json:"files"`
 	Informational []File `json:"informational,omitempty"`
 
-	// Accepted says that a change of code was declared not to matter.
+	// Accepted is the digest of the code that really made this, where a later
+	// code was declared to make the same.
 	Accepted string `json:"accepted,omitempty"`
+	// Origin says where raw photos came from.
+	Origin json.RawMessage `json:"origin,omitempty"`
+	// Check is the digest of all of the above.
+	Check string `json:"check"`
+}
+
+// JointDigest is the digest of a sorted list of files: of their paths and
+// contents, not of where the folder lies.
+func JointDigest(files []File) string {
+	hash := sha256.New()
+	for _, file := range files {
+		fmt.Fprintf(hash, "%s %d:%s\n", file.SHA256, len(file.Path), file.Path)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// Find is the listed file of that path, nil if there is none.
+func (m *Manifest) Find(path string) *File {
+	for _, files := range [][]File{m.Files, m.Informational} {
+		for i := range files {
+			if files[i].Path == path {
+				return &files[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Encode is the manifest as a file's content.
+func (m *Manifest) Encode() []byte {
+	m.Check = ""
+	m.Check = digestJSON(m)
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		panic(err) // strings, numbers and valid raw JSON only
+	}
+	return append(text, '\n')
+}
+
+// ErrDamaged is in the chain of errors about files that are not what their
+// manifest says.
+var ErrDamaged = errors.New("damaged")
+
+// ReadManifest reads and checks a manifest. The error is fs.ErrNotExist where
+// there is none, ErrDamaged where it is not as Encode left it.
+func ReadManifest(path string) (*Manifest, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fs.ErrNotExist
+		}
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	manifest := new(Manifest)
+	if err := json.Unmarshal(text, manifest); err != nil {
+		return nil, fmt.Errorf("%s is %w", path, ErrDamaged)
+	}
+	if !bytes.Equal(manifest.Encode(), text) {
+		return nil, fmt.Errorf("%s is %w", path, ErrDamaged)
+	}
+	return manifest, nil
+}
+
+func digestJSON(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // only called with types that cannot fail
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }

@@ -3,14 +3,18 @@
 // its output becomes an artifact.
 package stage
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"strings"
+)
 
 // A Definition is a node of the pipeline's graph.
 type Definition struct {
 	Name string
 	// Inputs are the stages whose artifacts this one reads.
 	Inputs []string
-	// ReadsRaw says that the stage reads the raw photos themselves.
+	// ReadsRaw says that the stage reads the raw photos themselves. The content
+	// of fetch's output is that of the folder now: it belongs to the user.
 	ReadsRaw bool
 	// ReadsAll says that the stage prints the parameters of all stages, so that
 	// its section is all of them.
@@ -32,7 +36,7 @@ type Definition struct {
 // All are the stages in the order in which they run.
 var All = []Definition{
 	{Name: "fetch", root: "data/raw"},
-	{Name: "explore", ReadsRaw: true, root: "data/interim/%/explore",
+	{Name: "explore", Inputs: []string{"fetch"}, ReadsRaw: true, root: "data/interim/%/explore",
 		Published: []string{"exploration.json", "figures/*"}},
 	{Name: "resize", Inputs: []string{"explore"}, ReadsRaw: true, root: "data/interim/%/resize"},
 	{Name: "pack", Inputs: []string{"resize"}, root: "data/processed/%"},
@@ -42,7 +46,7 @@ var All = []Definition{
 	{Name: "evaluate", Inputs: []string{"pack", "train"}, Engine: true, root: "data/interim/%/evaluate",
 		Informational: []string{"figures/*"},
 		Published:     []string{"metrics.json", "predictions.csv", "mistakes.csv", "figures/*"}},
-	{Name: "report", Inputs: []string{"explore", "resize", "pack", "train", "evaluate"}, ReadsAll: true, root: "data/interim/%/report",
+	{Name: "report", Inputs: []string{"fetch", "explore", "resize", "pack", "train", "evaluate"}, ReadsAll: true, root: "data/interim/%/report",
 		Published: []string{"report.md", "report.html", "figures/*"}},
 }
 
@@ -56,7 +60,21 @@ func Find(name string) *Definition {
 	return nil
 }
 
-// reports is the folder of a data set's and experiment's committed results.
-func reports(dataset, experiment string) string {
+// Root is the folder that holds a data set's artifacts of this stage.
+func (d *Definition) Root(dataset string) string {
+	return strings.Replace(d.root, "%", dataset, 1)
+}
+
+// Pointer is the file that says which artifact is an experiment's current one.
+// Raw photos have one for all experiments.
+func (d *Definition) Pointer(dataset, experiment string) string {
+	if d.Name == "fetch" {
+		return filepath.Join(d.root, dataset+".json")
+	}
+	return filepath.Join(d.Root(dataset), experiment+".json")
+}
+
+// Reports is the folder of a data set's and experiment's committed results.
+func Reports(dataset, experiment string) string {
 	return filepath.Join("reports", dataset, experiment)
 }

@@ -1,0 +1,242 @@
+// Package code computes the digest of a stage's code: what would have to
+// change for its output to change. Comments, formatting and packages that only
+// present or carry are left out; build constraints, embedded files, cgo
+// preambles, C sources and the versions of what is linked are in.
+package code
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"hash"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// presents are packages whose code decides no bytes of an artifact: they show
+// progress, read parameters (whose values are in the key by themselves) or
+// carry artifacts about. Below them nothing is looked at either.
+var presents = []string{"pipeline/progress", "pipeline/params", "pipeline/artifact", "pipeline/stage"}
+
+// presentsFor are packages that only present for one stage: training's plots
+// are not part of its output's digest, and a better plot should retrain
+// nothing.
+var presentsFor = map[string][]string{"train": {"pipeline/plot"}}
+
+// listed is what `go list -json` says of a package.
+type listed struct {
+	ImportPath, Dir string
+	Standard        bool
+	Module          *struct {
+		Path, Version string
+		Main          bool
+	}
+	GoFiles, CgoFiles                []string
+	CFiles, CXXFiles, HFiles, SFiles []string
+	EmbedFiles                       []string
+	Imports                          []string
+}
+
+// Digests are the digests of the named stages' code, each in stages/NAME, as
+// built with the build tags. libraries are the versions of what is linked that
+// is not a Go module, by the import that brings it in: a package that has the
+// word in its cgo flags (#cgo LDFLAGS: -ldnnl, #cgo pkg-config: vips).
+func Digests(stages []string, tags string, libraries map[string]string) (map[string]string, error) {
+	arguments := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,EmbedFiles,Imports", "-tags=" + tags}
+	for _, stage := range stages {
+		arguments = append(arguments, "./stages/"+stage)
+	}
+	command := exec.Command("go", arguments...)
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the stages' packages: %w", err)
+	}
+	packages, module := map[string]*listed{}, ""
+	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {
+		p := new(listed)
+		if err := decoder.Decode(p); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("read go list's answer: %w", err)
+		}
+		packages[p.ImportPath] = p
+		if p.Module != nil && p.Module.Main {
+			module = p.Module.Path
+		}
+	}
+	version, err := exec.Command("go", "env", "GOVERSION").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask for Go's version: %w", err)
+	}
+	digests := map[string]string{}
+	for _, stage := range stages {
+		sum := sha256.New()
+		fmt.Fprintf(sum, "go %s tags %q\n", strings.TrimSpace(string(version)), tags)
+		skip := map[string]bool{}
+		for _, name := range append(slices.Clone(presents), presentsFor[stage]...) {
+			skip[module+"/"+name] = true
+		}
+		seen := map[string]bool{}
+		reach(module+"/stages/"+stage, packages, skip, seen)
+		for _, path := range slices.Sorted(maps.Keys(seen)) {
+			if err := addPackage(sum, packages[path], libraries); err != nil {
+				return nil, err
+			}
+		}
+		digests[stage] = hex.EncodeToString(sum.Sum(nil))
+	}
+	return digests, nil
+}
+
+// reach marks every package that a package needs, but for skipped ones and
+// those of the standard library, which Go's version stands for.
+func reach(path string, packages map[string]*listed, skip, seen map[string]bool) {
+	p := packages[path]
+	if p == nil || p.Standard || skip[path] || seen[path] {
+		return
+	}
+	seen[path] = true
+	for _, imported := range p.Imports {
+		reach(imported, packages, skip, seen)
+	}
+}
+
+func addPackage(sum hash.Hash, p *listed, libraries map[string]string) error {
+	if p.Module != nil && !p.Module.Main {
+		fmt.Fprintf(sum, "module %s %s package %s\n", p.Module.Path, p.Module.Version, p.ImportPath)
+	} else {
+		fmt.Fprintf(sum, "package %s\n", p.ImportPath)
+		for _, name := range append(slices.Clone(p.GoFiles), p.CgoFiles...) {
+			fmt.Fprintf(sum, "file %s\n", name)
+			if err := AddGo(sum, filepath.Join(p.Dir, name)); err != nil {
+				return err
+			}
+		}
+		for _, name := range slices.Concat(p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles) {
+			content, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(sum, "file %s %d\n%s", name, len(content), content)
+		}
+	}
+	linked, err := links(p)
+	if err != nil {
+		return err
+	}
+	for _, word := range slices.Sorted(maps.Keys(libraries)) {
+		if slices.Contains(linked, word) {
+			fmt.Fprintf(sum, "library %s %s\n", word, libraries[word])
+		}
+	}
+	return nil
+}
+
+var cgoLine = regexp.MustCompile(`(?m)^(?://)?\s*#cgo [^\n]*(?:pkg-config|LDFLAGS):(.*)$`)
+
+// links are the C libraries that a package's cgo flags name.
+func links(p *listed) ([]string, error) {
+	var words []string
+	for _, name := range p.CgoFiles {
+		content, err := os.ReadFile(filepath.Join(p.Dir, name))
+		if err != nil {
+			return nil, err
+		}
+		for _, match := range cgoLine.FindAllSubmatch(content, -1) {
+			for _, word := range strings.Fields(string(match[1])) {
+				words = append(words, strings.TrimPrefix(word, "-l"))
+			}
+		}
+	}
+	return words, nil
+}
+
+// AddGo hashes what a Go file means: its syntax tree without positions and
+// comments, and those comments that are directives or C code.
+func AddGo(sum hash.Hash, file string) error {
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return fmt.Errorf("digest of the code: %w", err)
+	}
+	preambles := map[*ast.CommentGroup]bool{}
+	for _, declaration := range parsed.Decls {
+		if general, ok := declaration.(*ast.GenDecl); ok && general.Tok == token.IMPORT {
+			for _, spec := range general.Specs {
+				if spec := spec.(*ast.ImportSpec); spec.Path.Value == `"C"` {
+					preambles[general.Doc], preambles[spec.Doc] = true, true
+				}
+			}
+		}
+	}
+	for _, group := range parsed.Comments {
+		for _, comment := range group.List {
+			text := comment.Text
+			if preambles[group] || strings.HasPrefix(text, "//go:") || strings.HasPrefix(text, "//export ") {
+				fmt.Fprintf(sum, "%d %s\n", len(text), text)
+			}
+		}
+	}
+	addNode(sum, reflect.ValueOf(parsed.Name))
+	for _, declaration := range parsed.Decls {
+		addNode(sum, reflect.ValueOf(declaration))
+	}
+	return nil
+}
+
+var (
+	positionType = reflect.TypeFor[token.Pos]()
+	commentType  = reflect.TypeFor[*ast.CommentGroup]()
+)
+
+// addNode walks a syntax tree by reflection. Positions count only as present
+// or not, since some carry meaning (an ellipsis, parentheses of a
+// declaration do not).
+func addNode(sum hash.Hash, node reflect.Value) {
+	switch node.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		if node.IsNil() {
+			io.WriteString(sum, "nil ")
+			return
+		}
+		addNode(sum, node.Elem())
+	case reflect.Struct:
+		structure := node.Type()
+		fmt.Fprintf(sum, "%s{", structure.Name())
+		for i := range structure.NumField() {
+			field := structure.Field(i)
+			switch {
+			case field.Type == commentType:
+			case field.Type == positionType:
+				if field.Name == "Ellipsis" || field.Name == "Assign" || field.Name == "Arrow" {
+					fmt.Fprintf(sum, "%t ", node.Field(i).Interface().(token.Pos).IsValid())
+				}
+			default:
+				addNode(sum, node.Field(i))
+			}
+		}
+		io.WriteString(sum, "} ")
+	case reflect.Slice:
+		fmt.Fprintf(sum, "%d[", node.Len())
+		for i := range node.Len() {
+			addNode(sum, node.Index(i))
+		}
+		io.WriteString(sum, "] ")
+	case reflect.String:
+		fmt.Fprintf(sum, "%q ", node.String())
+	default:
+		fmt.Fprintf(sum, "%v ", node.Interface())
+	}
+}

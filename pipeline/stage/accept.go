@@ -1,0 +1,50 @@
+package stage
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"catdog/pipeline/artifact"
+)
+
+// Accept gives a stage's current output the key of today's code: the caller
+// says that the change of code does not matter. The manifest keeps the digest
+// of the code that really ran.
+func (p *Project) Accept(name string) (string, error) {
+	definition := Find(name)
+	if definition == nil || name == "fetch" {
+		return "", fmt.Errorf("%q is not a stage whose code can be accepted", name)
+	}
+	manifest, err := p.current(definition)
+	if err != nil {
+		return "", fmt.Errorf("%s has no output to accept: %w", name, err)
+	}
+	if manifest.Code == p.codes[name] {
+		return name + ": its code has not changed", nil
+	}
+	from := p.folder(definition, manifest)
+	if err := artifact.Verify(from, manifest, nil, p.digests); err != nil {
+		return "", err
+	}
+	if manifest.Accepted == "" {
+		manifest.Accepted = manifest.Code
+	}
+	manifest.Code = p.codes[name]
+	manifest.Key = manifest.Recipe.Key()
+	to := p.folder(definition, manifest)
+	if err := os.RemoveAll(to); err != nil {
+		return "", err
+	}
+	if err := artifact.WriteFile(filepath.Join(from, artifact.ManifestName), manifest.Encode()); err != nil {
+		return "", err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return "", err
+	}
+	p.digests.Moved(from, to)
+	if err := p.point(definition, manifest); err != nil {
+		return "", err
+	}
+	return name + ": its output stands for today's code", p.Save()
+}

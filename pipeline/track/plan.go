@@ -1,0 +1,82 @@
+package track
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"catdog/pipeline/stage"
+)
+
+// plan prints what make must know, as a makefile: which stages run, which run
+// only if the output before them differs, and where their pointers lie.
+func plan(_ []string, out io.Writer) error {
+	project, states, err := planned()
+	if err != nil {
+		return err
+	}
+	var stale, depends []string
+	for _, state := range states {
+		switch state.Verdict {
+		case stage.Stale, stage.Restorable:
+			stale = append(stale, state.Definition.Name)
+		case stage.Depends:
+			depends = append(depends, state.Definition.Name)
+		}
+	}
+	fmt.Fprintf(out, "STALE := %s\n", strings.Join(stale, " "))
+	fmt.Fprintf(out, "DEPENDS := %s\n", strings.Join(depends, " "))
+	for _, state := range states {
+		fmt.Fprintf(out, "pointer_%s := %s\n", state.Definition.Name, project.Pointer(state.Definition))
+	}
+	if len(stale)+len(depends) == 0 {
+		line, err := resultLine(project)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "NOTHING_TO_DO := %s\n", strings.NewReplacer("$", "$$", "#", `\#`).Replace("nothing to do: "+line))
+	}
+	return nil
+}
+
+// result prints the line that ends a run.
+func result(_ []string, out io.Writer) error {
+	project, err := open()
+	if err != nil {
+		return err
+	}
+	line, err := resultLine(project)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, line)
+	return err
+}
+
+// resultLine is the test accuracy and the report's path.
+func resultLine(project *stage.Project) (string, error) {
+	path := filepath.Join(project.Reports(), "metrics.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the results: %w", err)
+	}
+	type split struct {
+		N        int     `json:"n"`
+		Accuracy float64 `json:"accuracy"`
+		Low      float64 `json:"accuracy_low"`
+		High     float64 `json:"accuracy_high"`
+	}
+	var metrics struct {
+		Splits map[string]split `json:"splits"`
+	}
+	if err := json.Unmarshal(text, &metrics); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	test := metrics.Splits["test"]
+	return fmt.Sprintf("%s/%s: test accuracy %.2f %% (95 %% interval %.2f to %.2f, %d photos), %s",
+		project.Params.Dataset, project.Params.Experiment, 100*test.Accuracy, 100*test.Low, 100*test.High, test.N,
+		filepath.Join(project.Reports(), "report.md")), nil
+}

@@ -1,0 +1,95 @@
+package track
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"catdog/pipeline/stage"
+)
+
+// status prints each stage's state and reasons, a line each; with --json, the
+// same for programs.
+func status(words []string, out io.Writer) error {
+	project, states, err := planned()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(words, "--json") {
+		type row struct {
+			Stage   string   `json:"stage"`
+			Verdict string   `json:"verdict"`
+			Reasons []string `json:"reasons"`
+			Key     string   `json:"key,omitempty"`
+		}
+		rows := []row{}
+		for _, state := range states {
+			r := row{state.Definition.Name, state.Verdict.String(), append([]string{}, state.Reasons...), ""}
+			if state.Recipe != nil {
+				r.Key = state.Recipe.Key()
+			}
+			rows = append(rows, r)
+		}
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(rows)
+	}
+	fmt.Fprintf(out, "%s/%s\n", project.Params.Dataset, project.Params.Experiment)
+	for _, state := range states {
+		fmt.Fprintf(out, "  %-9s %s\n", state.Definition.Name, describe(state))
+	}
+	return nil
+}
+
+// describe is a state in words.
+func describe(state *stage.State) string {
+	switch state.Verdict {
+	case stage.Fresh:
+		return "fresh"
+	case stage.Restorable:
+		return "computed before, to be taken again: " + strings.Join(state.Reasons, "; ")
+	case stage.Depends:
+		return "runs if what it reads comes out different"
+	}
+	return "stale: " + strings.Join(state.Reasons, "; ")
+}
+
+// dag prints the graph of stages with their states.
+func dag(_ []string, out io.Writer) error {
+	_, states, err := planned()
+	if err != nil {
+		return err
+	}
+	marks := map[stage.Verdict]string{stage.Fresh: "●", stage.Restorable: "◐", stage.Stale: "○", stage.Depends: "◌"}
+	for _, state := range states {
+		inputs := strings.Join(state.Definition.Inputs, ", ")
+		if inputs != "" {
+			inputs = " ← " + inputs
+		}
+		fmt.Fprintf(out, "%s %s%s\n", marks[state.Verdict], state.Definition.Name, inputs)
+	}
+	_, err = fmt.Fprintln(out, "● fresh  ◐ computed before  ○ stale  ◌ runs if what it reads differs")
+	return err
+}
+
+// accept declares that the code of the named stages changed without changing
+// what they compute.
+func accept(words []string, out io.Writer) error {
+	project, err := open()
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		return fmt.Errorf("which stage? make accept STAGE=train")
+	}
+	for _, name := range words {
+		line, err := project.Accept(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, line)
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+// Track answers questions about the pipeline without running it: which stages
+// are stale and why. It links neither libvips nor gorgonia nor Arrow and
+// starts in milliseconds.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"catdog/pipeline/track"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		usage()
+	}
+	command, ok := track.Commands[os.Args[1]]
+	if !ok {
+		usage()
+	}
+	if err := command(os.Args[2:], os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", os.Args[1], err)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: track build|plan|status|dag|result|accept")
+	os.Exit(2)
+}
