@@ -5,6 +5,8 @@ package params
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -116,7 +118,7 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 		sections.Set(override.Key, value)
 	}
 
-	params := &Params{Dataset: dataset, Experiment: experiment}
+	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides)}
 	strict := func(config *mapstructure.DecoderConfig) {
 		config.TagName = "yaml"
 		config.ErrorUnset = true
@@ -129,6 +131,16 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 		return nil, fmt.Errorf("%s, experiment %s: %w", file, experiment, err)
 	}
 	return params, nil
+}
+
+// variant is the name of an experiment with overrides: results of different
+// ones never overwrite each other.
+func variant(experiment string, overrides []Override) string {
+	if len(overrides) == 0 {
+		return experiment
+	}
+	sum := sha256.Sum256(fmt.Append(nil, overrides))
+	return experiment + "-set-" + hex.EncodeToString(sum[:4])
 }
 
 // validate checks what concerns several keys at once.
