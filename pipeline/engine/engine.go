@@ -3,21 +3,21 @@
 // prediction one batch at a time.
 package engine
 
-import (
-	"catdog/pipeline/network"
-	"catdog/pipeline/weights"
-)
+import "catdog/pipeline/weights"
 
 // Options fix a Machine.
 type Options struct {
 	Batch int
+	// NormEpsilon and NormMomentum are of every normalisation, as in
+	// device.NormalizationSpec; 0 is the usual 1e-5 and 0.9.
+	NormEpsilon, NormMomentum float32
 	// Optimizer as in device.OptimizerSpec: "sgd" or "adamw".
 	Optimizer    string
 	Momentum     float32
 	Beta1, Beta2 float32
 	Epsilon      float32
 	WeightDecay  float32 // applied to weights of convolutions and dense layers only
-	AverageDecay float32 // exponential moving average of weights and statistics; 0 keeps none
+	AverageDecay float32 // exponential moving average of weights and running statistics; 0 keeps none
 	// Inference builds no training graph: only Predict may be called.
 	Inference bool
 }
@@ -56,5 +56,3 @@ type Trainer interface {
 	SetState([]Tensor) error
 	Close() error
 }
-
-var _ = network.Description{}

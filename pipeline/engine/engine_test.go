@@ -1,0 +1,531 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/device/reference"
+	"catdog/pipeline/network"
+)
+
+// A drawing board for descriptions.
+type board struct{ network.Description }
+
+func newBoard(height, width, classes int) *board {
+	b := &board{network.Description{Input: network.Shape{Height: height, Width: width, Channels: 3}}}
+	for i := range classes {
+		b.Classes = append(b.Classes, fmt.Sprintf("class%d", i))
+	}
+	return b
+}
+
+func (b *board) add(l network.Layer, out network.Shape) {
+	l.In, l.Out = b.Output(), out
+	l.Name = fmt.Sprintf("layer%d", len(b.Layers))
+	b.Layers = append(b.Layers, l)
+}
+
+func (b *board) convolution(channels, kernel, stride, padding int) {
+	in := b.Output()
+	b.add(network.Layer{Kind: network.Convolution, Kernel: kernel, Stride: stride, Padding: padding}, network.Shape{
+		Height:   (in.Height+2*padding-kernel)/stride + 1,
+		Width:    (in.Width+2*padding-kernel)/stride + 1,
+		Channels: channels,
+	})
+}
+
+func (b *board) normalization(relu bool, pool, skip int) {
+	in := b.Output()
+	b.add(network.Layer{Kind: network.Normalization, ReLU: relu, Pool: pool, Skip: skip},
+		network.Shape{Height: in.Height / pool, Width: in.Width / pool, Channels: in.Channels})
+}
+
+func (b *board) block(channels, pool int) {
+	b.convolution(channels, 3, 1, 1)
+	b.normalization(true, pool, -1)
+}
+
+func (b *board) residual() {
+	source := len(b.Layers) - 1
+	channels := b.Output().Channels
+	b.block(channels, 1)
+	b.convolution(channels, 3, 1, 1)
+	b.normalization(true, 1, source)
+}
+
+func (b *board) dropout(rate float32) {
+	b.add(network.Layer{Kind: network.Dropout, Rate: rate}, b.Output())
+}
+
+func (b *board) globalPool(average bool) {
+	b.add(network.Layer{Kind: network.GlobalPool, Average: average}, network.Shape{Height: 1, Width: 1, Channels: b.Output().Channels})
+}
+
+func (b *board) dense() {
+	b.add(network.Layer{Kind: network.Dense}, network.Shape{Height: 1, Width: 1, Channels: len(b.Classes)})
+}
+
+// mixed has every kind of layer on odd sizes, and two residual blocks in a row.
+func mixed() *network.Description {
+	b := newBoard(11, 9, 3)
+	b.block(4, 2) // 5×4
+	b.residual()
+	b.residual()
+	b.dropout(0.3)
+	b.convolution(5, 1, 1, 0)
+	b.normalization(false, 1, -1)
+	b.convolution(6, 5, 2, 2) // 3×2
+	b.normalization(true, 1, -1)
+	b.globalPool(true)
+	b.dropout(0.2)
+	b.dense()
+	return &b.Description
+}
+
+// flat ends without a global pool and pools by three; its normalisation does
+// not always follow a convolution.
+func flat() *network.Description {
+	b := newBoard(10, 13, 2)
+	b.block(5, 3) // 3×4
+	b.normalization(true, 1, -1)
+	b.dropout(0.1)
+	b.normalization(false, 1, -1)
+	b.dense()
+	return &b.Description
+}
+
+// maximal pools globally by the maximum.
+func maximal() *network.Description {
+	b := newBoard(7, 6, 2)
+	b.block(4, 1)
+	b.residual()
+	b.globalPool(false)
+	b.dense()
+	return &b.Description
+}
+
+func networks() map[string]*network.Description {
+	return map[string]*network.Description{"mixed": mixed(), "flat": flat(), "maximal": maximal()}
+}
+
+// devices are what every test runs on.
+func devices(t testing.TB) map[string]device.Device {
+	return map[string]device.Device{"reference": reference.New()}
+}
+
+func eachDevice(t *testing.T, test func(t *testing.T, d device.Device)) {
+	for name, d := range devices(t) {
+		t.Run(name, func(t *testing.T) { test(t, d) })
+	}
+}
+
+func options(batch int) Options {
+	return Options{
+		Batch: batch, Optimizer: "adamw", Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8,
+		WeightDecay: 0.05, AverageDecay: 0.9,
+	}
+}
+
+func build(t testing.TB, n *network.Description, d device.Device, o Options) *Machine {
+	t.Helper()
+	trainer, err := New(n, d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := trainer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return trainer.(*Machine)
+}
+
+// initial are random weights whose scales and shifts are not the usual 1 and 0.
+func initial(n *network.Description) []Tensor {
+	random := rand.New(rand.NewPCG(3, 4))
+	tensors := n.Initial(1)
+	for _, tensor := range tensors {
+		for i := range tensor.Values {
+			switch {
+			case strings.HasSuffix(tensor.Name, ".scale"), strings.HasSuffix(tensor.Name, ".variance"):
+				tensor.Values[i] = 0.5 + random.Float32()
+			case !strings.HasSuffix(tensor.Name, ".weight"):
+				tensor.Values[i] = 0.3 * float32(random.NormFloat64())
+			}
+		}
+	}
+	return tensors
+}
+
+func batch(n *network.Description, images int, seed uint64) (pixels, targets []float32) {
+	random := rand.New(rand.NewPCG(seed, 5))
+	pixels = make([]float32, images*n.Input.Elements())
+	for i := range pixels {
+		pixels[i] = float32(random.NormFloat64())
+	}
+	classes := len(n.Classes)
+	targets = make([]float32, images*classes)
+	for i := range images {
+		for c := range classes {
+			targets[i*classes+c] = 0.1 / float32(classes)
+		}
+		targets[i*classes+random.IntN(classes)] += 0.9
+	}
+	return pixels, targets
+}
+
+func step(t testing.TB, m *Machine, n *network.Description, number int) (float32, []float32) {
+	t.Helper()
+	images, targets := batch(n, m.options.Batch, uint64(number))
+	loss, logits, err := m.Step(number, uint64(number)*77, 1e-2, images, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss, logits
+}
+
+func set(t testing.TB, m *Machine, tensors []Tensor) {
+	t.Helper()
+	if err := m.SetWeights(tensors); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// entropy is the mean softmax cross-entropy in float64.
+func entropy(logits, targets []float32, classes int) float64 {
+	total := 0.0
+	for n := 0; n < len(logits); n += classes {
+		sum := 0.0
+		for _, v := range logits[n : n+classes] {
+			sum += math.Exp(float64(v))
+		}
+		for c := range classes {
+			total -= float64(targets[n+c]) * (float64(logits[n+c]) - math.Log(sum))
+		}
+	}
+	return total / float64(len(logits)/classes)
+}
+
+// Every parameter's gradient, by gorgonia's differentiation through the whole
+// network, against central differences of the loss on the reference device.
+// Plain gradient descent with rate 1 gives the gradient as the difference of
+// the weights. Losses are float64 sums of float32 logits, so a difference over
+// 2·h is good to about 1e-4 of the gradient's norm; activations that cross a
+// ReLU's or a maximum's kink within h cost more: the tolerance is 1 % of the
+// norm for an array, 2 % for those of few elements.
+func TestGradientsAreFiniteDifferences(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		for name, n := range networks() {
+			t.Run(name, func(t *testing.T) { finiteDifferences(t, n, d) })
+		}
+	})
+}
+
+func finiteDifferences(t *testing.T, n *network.Description, d device.Device) {
+	const h = 2e-3
+	sgd := Options{Batch: 3, Optimizer: "sgd"}
+	tested, loss := build(t, n, d, sgd), build(t, n, reference.New(), sgd)
+	start := initial(n)
+	images, targets := batch(n, 3, 1)
+
+	set(t, tested, start)
+	if _, _, err := tested.Step(1, 9, 1, images, targets); err != nil {
+		t.Fatal(err)
+	}
+	moved := tested.Weights(Raw)
+	lossAt := func() float64 {
+		set(t, loss, start)
+		_, logits, err := loss.Step(1, 9, 0, images, targets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entropy(logits, targets, len(n.Classes))
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	for i, p := range n.Parameters() {
+		if !p.Role.Learnt() {
+			continue
+		}
+		// Many elements are too slow one by one: a sample of them.
+		difference, norm := 0.0, 0.0
+		for _, j := range random.Perm(p.Elements())[:min(p.Elements(), 12)] {
+			value := start[i].Values[j]
+			start[i].Values[j] = value + h
+			up, above := float64(start[i].Values[j]), lossAt()
+			start[i].Values[j] = value - h
+			down, below := float64(start[i].Values[j]), lossAt()
+			start[i].Values[j] = value
+			numeric := (above - below) / (up - down)
+			symbolic := float64(value) - float64(moved[i].Values[j])
+			difference += (numeric - symbolic) * (numeric - symbolic)
+			norm += numeric * numeric
+		}
+		if e := math.Sqrt(difference); e > 0.01*math.Sqrt(norm)+2e-4 {
+			t.Errorf("%s: gradients differ by %.2g of %.2g", p.Name, e, math.Sqrt(norm))
+		}
+	}
+}
+
+func equal(t *testing.T, what string, a, b []Tensor) {
+	t.Helper()
+	if len(a) != len(b) {
+		t.Fatalf("%s: %d and %d tensors", what, len(a), len(b))
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name {
+			t.Fatalf("%s: tensor %d is %s and %s", what, i, a[i].Name, b[i].Name)
+		}
+		if !bytes.Equal(bits(a[i].Values), bits(b[i].Values)) {
+			t.Errorf("%s: %s differs", what, a[i].Name)
+		}
+	}
+}
+
+func bits(values []float32) []byte {
+	var b []byte
+	for _, v := range values {
+		b = fmt.Appendf(b, "%08x", math.Float32bits(v))
+	}
+	return b
+}
+
+// A second machine that takes over the state goes on with the same bytes.
+func TestStateGoesOnWithTheSameBytes(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		for _, optimizer := range []string{"adamw", "sgd"} {
+			o := options(3)
+			o.Optimizer, o.Momentum = optimizer, 0.9
+			n := mixed()
+			first, second := build(t, n, d, o), build(t, n, d, o)
+			set(t, first, initial(n))
+			for i := 1; i <= 3; i++ {
+				step(t, first, n, i)
+			}
+			state := first.State()
+			if err := second.SetState(state); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "state after restoring", state, second.State())
+			for i := 4; i <= 6; i++ {
+				a, logitsA := step(t, first, n, i)
+				b, logitsB := step(t, second, n, i)
+				if a != b || !bytes.Equal(bits(logitsA), bits(logitsB)) {
+					t.Errorf("step %d: losses %g and %g", i, a, b)
+				}
+			}
+			equal(t, "state after more steps", first.State(), second.State())
+			equal(t, "average weights", first.Weights(Average), second.Weights(Average))
+		}
+	})
+}
+
+// Training is deterministic, and prediction between steps does not disturb it.
+func TestPredictDoesNotDisturbTraining(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		n := mixed()
+		first, second := build(t, n, d, options(3)), build(t, n, d, options(3))
+		set(t, first, initial(n))
+		set(t, second, initial(n))
+		images, _ := batch(n, 4, 99)
+		logits := make([]float32, 4*len(n.Classes))
+		for i := 1; i <= 4; i++ {
+			step(t, first, n, i)
+			step(t, second, n, i)
+			for _, weights := range []Weights{Raw, Average} {
+				if err := second.Predict(weights, images, logits); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		equal(t, "state", first.State(), second.State())
+	})
+}
+
+// Any number of images is predicted as if one by one.
+func TestPredictPadsTheLastBatch(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		for name, n := range networks() {
+			const count = 7
+			m := build(t, n, d, Options{Batch: 3, Inference: true})
+			single := build(t, n, d, Options{Batch: 1, Inference: true})
+			set(t, m, initial(n))
+			set(t, single, initial(n))
+			images, _ := batch(n, count, 1)
+			classes, size := len(n.Classes), n.Input.Elements()
+			all, one := make([]float32, count*classes), make([]float32, classes)
+			if err := m.Predict(Raw, images, all); err != nil {
+				t.Fatal(err)
+			}
+			for i := range count {
+				if err := single.Predict(Raw, images[i*size:(i+1)*size], one); err != nil {
+					t.Fatal(err)
+				}
+				for c := range classes {
+					if d := math.Abs(float64(one[c] - all[i*classes+c])); d > 1e-5 {
+						t.Errorf("%s: image %d, class %d: %g alone, %g in a batch", name, i, c, one[c], all[i*classes+c])
+					}
+				}
+			}
+			if err := m.Predict(Raw, nil, nil); err != nil {
+				t.Errorf("predict no images: %v", err)
+			}
+		}
+	})
+}
+
+// The moving average is the recurrence of device.Optimizer over the weights
+// that each step leaves, running statistics included; Predict(Average) uses
+// both.
+func TestAverage(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		n := mixed()
+		m := build(t, n, d, options(3))
+		set(t, m, initial(n))
+		want := initial(n)
+		for i := 1; i <= 5; i++ {
+			step(t, m, n, i)
+			decay := math.Min(0.9, float64(1+i)/float64(10+i))
+			for j, tensor := range m.Weights(Raw) {
+				for k, v := range tensor.Values {
+					want[j].Values[k] = float32(decay*float64(want[j].Values[k]) + (1-decay)*float64(v))
+				}
+			}
+		}
+		average := m.Weights(Average)
+		for j := range want {
+			for k, v := range want[j].Values {
+				if math.Abs(float64(v-average[j].Values[k])) > 1e-5 {
+					t.Fatalf("%s[%d] is %g, want %g", want[j].Name, k, average[j].Values[k], v)
+				}
+			}
+		}
+
+		other := build(t, n, d, Options{Batch: 3, Inference: true})
+		set(t, other, average)
+		images, _ := batch(n, 3, 50)
+		a, b := make([]float32, 9), make([]float32, 9)
+		if err := m.Predict(Average, images, a); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Predict(Raw, images, b); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(bits(a), bits(b)) {
+			t.Errorf("average weights predict %v, the same weights set as raw ones %v", a, b)
+		}
+	})
+}
+
+// Setting weights gives them back and forgets the optimiser's past.
+func TestSetWeightsStartsAnew(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		n := mixed()
+		m, fresh := build(t, n, d, options(3)), build(t, n, d, options(3))
+		set(t, m, initial(n))
+		step(t, m, n, 1)
+		set(t, m, initial(n))
+		set(t, fresh, initial(n))
+		equal(t, "raw weights", initial(n), m.Weights(Raw))
+		equal(t, "average weights", initial(n), m.Weights(Average))
+		equal(t, "state", fresh.State(), m.State())
+	})
+}
+
+// A small network learns a batch by heart.
+func TestLossFalls(t *testing.T) {
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		n := maximal()
+		m := build(t, n, d, options(6))
+		set(t, m, n.Initial(1))
+		images, targets := batch(n, 6, 1)
+		var first, last float32
+		for i := 1; i <= 60; i++ {
+			loss, logits, err := m.Step(i, 1, 2e-2, images, targets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := entropy(logits, targets, 2); math.Abs(float64(loss)-want) > 1e-5 {
+				t.Fatalf("step %d: loss %g, of its logits %g", i, loss, want)
+			}
+			if i == 1 {
+				first = loss
+			}
+			last = loss
+		}
+		// Label smoothing 0.1 leaves an entropy of 0.199.
+		if last > 0.25 {
+			t.Errorf("loss went from %g to %g", first, last)
+		}
+	})
+}
+
+func TestErrors(t *testing.T) {
+	n := maximal()
+	m := build(t, n, reference.New(), options(2))
+	images, targets := batch(n, 2, 1)
+	inference := build(t, n, reference.New(), Options{Batch: 2, Inference: true})
+	weights := initial(n)
+
+	change := func(edit func(*network.Description)) *network.Description {
+		changed := maximal()
+		edit(changed)
+		return changed
+	}
+	wrong := func(d *network.Description) error {
+		_, err := New(d, reference.New(), options(2))
+		return err
+	}
+	_, _, short := m.Step(1, 1, 1, images[1:], targets)
+	_, _, notTraining := inference.Step(1, 1, 1, images, targets)
+	twice := append(weights[:len(weights):len(weights)], weights[0])
+	misshapen := initial(n)
+	misshapen[0].Shape = []int{1, 2}
+	for want, err := range map[string]error{
+		"want 252 and 4":                     short,
+		"built for inference only":           notTraining,
+		"no moving average":                  inference.Predict(Average, images, make([]float32, 4)),
+		"same number of images":              m.Predict(Raw, images, make([]float32, 3)),
+		"layer0.weight is there twice":       m.SetWeights(twice),
+		"layer0.weight is missing":           m.SetWeights(weights[1:]),
+		"layer0.weight has shape [1 2]":      m.SetWeights(misshapen),
+		"moment1:layer0.weight is missing":   m.SetState(weights),
+		"the network has no layers":          wrong(&network.Description{}),
+		"must begin with a convolution":      wrong(change(func(d *network.Description) { d.Layers[5].Skip = 4 })),
+		"both add the output of layer1":      wrong(change(func(d *network.Description) { d.Layers[3].Skip = 1 })),
+		"takes 7×6×4, but gets 7×6×3":        wrong(change(func(d *network.Description) { d.Layers = d.Layers[1:] })),
+		"want a dense one with 1×1×2":        wrong(change(func(d *network.Description) { d.Layers = d.Layers[:6] })),
+		"layer1: unknown kind \"attention\"": wrong(change(func(d *network.Description) { d.Layers[1].Kind = "attention" })),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// The graph is gorgonia's own: it can be drawn, with every layer and gradient.
+func TestDot(t *testing.T) {
+	dot := build(t, mixed(), reference.New(), options(2)).Dot()
+	for _, want := range []string{"convolution layer0", "gradient of normalization layer5", "gradient of layer0.weight", "cross-entropy", "optimizer step of parameters"} {
+		if !strings.Contains(dot, want) {
+			t.Errorf("the drawing lacks %q", want)
+		}
+	}
+}
+
+// NaN goes through to the loss, where package train looks for it.
+func TestNaNReachesTheLoss(t *testing.T) {
+	n := maximal()
+	m := build(t, n, reference.New(), options(2))
+	set(t, m, initial(n))
+	images, targets := batch(n, 2, 1)
+	images[5] = float32(math.NaN())
+	loss, _, err := m.Step(1, 1, 1, images, targets)
+	if err != nil || loss == loss {
+		t.Errorf("loss %g, error %v, want NaN", loss, err)
+	}
+}
