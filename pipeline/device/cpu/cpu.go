@@ -1,0 +1,173 @@
+// Package cpu computes a network's operations on the processor: convolutions
+// by oneDNN (Winograd's where it has them), everything else by kernels of its
+// own that go through memory once.
+//
+// Feature maps lie blocked: batch, blocks of channels, height, width, the
+// channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.
+// Operations are queued and run one after another on a thread of the device's
+// own; only what reads results (Download, Loss) waits. An operation that fails
+// there makes the next call return its error.
+package cpu
+
+/*
+#cgo CFLAGS: -O3 -fopenmp
+#cgo CXXFLAGS: -std=gnu++17 -O3 -fopenmp -Wno-psabi
+#cgo LDFLAGS: -ldnnl -fopenmp -lm
+#cgo noescape executor_submit
+#cgo nocallback executor_submit
+#cgo noescape executor_wait
+#cgo nocallback executor_wait
+#cgo noescape executor_convert
+#cgo nocallback executor_convert
+#include <stdlib.h>
+#include "convolution.h"
+#include "executor.h"
+#include "kernels.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/device/cpu/isa"
+)
+
+// Options fix a Device.
+type Options struct {
+	Threads   int    // 0 is one for each processor
+	Precision string // "float32", the default
+}
+
+// A Device is the processor.
+type Device struct {
+	description string
+	kernels     *C.struct_kernels
+	threads     int
+	block       int
+	executor    *C.executor
+	library     *C.library
+	memory      []unsafe.Pointer
+	operations  []*C.convolution
+	// failure is of a call that could not return it, such as Upload.
+	failure error
+}
+
+var _ device.Device = (*Device)(nil)
+
+// New makes a device of this process's processor.
+func New(options Options) (device.Device, error) {
+	return open(options, isa.Detect())
+}
+
+func open(options Options, set isa.Set) (*Device, error) {
+	if options.Precision == "" {
+		options.Precision = "float32"
+	}
+	if options.Precision != "float32" {
+		return nil, fmt.Errorf("open the cpu device: precision %q, known is float32", options.Precision)
+	}
+	if options.Threads < 0 {
+		return nil, fmt.Errorf("open the cpu device: %d threads", options.Threads)
+	}
+	d := &Device{threads: isa.Threads(options.Threads)}
+	switch set {
+	case isa.AVX512:
+		d.kernels = C.kernels_avx512
+	case isa.AVX2:
+		d.kernels = C.kernels_avx2
+	default:
+		d.kernels = C.kernels_portable
+	}
+	d.block = int(d.kernels.block)
+	winograd := "direct"
+	if C.library_winograd() != 0 {
+		winograd = "winograd"
+	}
+	d.description = fmt.Sprintf("cpu %s %s threads=%d %s %s",
+		options.Precision, set, d.threads, C.GoString(C.library_version()), winograd)
+	d.executor = C.executor_new(C.int(d.threads))
+	if d.executor == nil {
+		return nil, errors.New("open the cpu device: cannot start a thread")
+	}
+	// The C side writes to what it is handed, so that lies in C memory.
+	handle, err := allocate[*C.library](d, 1)
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	arguments := C.struct_library_arguments{library: handle}
+	d.submit(C.operation(C.library_new), unsafe.Pointer(&arguments), unsafe.Sizeof(arguments))
+	if err := d.wait(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("open the cpu device: %w", err)
+	}
+	d.library = *handle
+	return d, nil
+}
+
+// Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 winograd".
+func (d *Device) Describe() string { return d.description }
+
+// Close waits for what is queued and frees all that the device made.
+func (d *Device) Close() error {
+	if d.executor == nil {
+		return nil
+	}
+	err := d.wait()
+	C.executor_free(d.executor)
+	d.executor = nil
+	for _, c := range d.operations {
+		C.convolution_free(c)
+	}
+	C.library_free(d.library)
+	for _, p := range d.memory {
+		C.free(p)
+	}
+	d.memory, d.operations, d.library = nil, nil, nil
+	return err
+}
+
+// submit queues an operation; its arguments are copied.
+func (d *Device) submit(run C.operation, arguments unsafe.Pointer, size uintptr) {
+	C.executor_submit(d.executor, run, arguments, C.size_t(size))
+}
+
+// wait returns when everything queued has run. A failure stays.
+func (d *Device) wait() error {
+	if err := d.result(); err != nil {
+		d.fail(fmt.Errorf("compute on the cpu: %w", err))
+	}
+	return d.failure
+}
+
+// result is wait for something whose failure harms nothing else.
+func (d *Device) result() error {
+	if failure := C.executor_wait(d.executor); failure != nil {
+		return errors.New(C.GoString(failure))
+	}
+	return nil
+}
+
+// fail keeps the error of a call that cannot return it for the next that can.
+func (d *Device) fail(err error) {
+	if d.failure == nil {
+		d.failure = err
+	}
+}
+
+// allocate returns memory for count zeros that lives as long as the device.
+func allocate[T any](d *Device, count int) (*T, error) {
+	var zero T
+	bytes := count * int(unsafe.Sizeof(zero))
+	p := C.memory_new(C.size_t(bytes))
+	if p == nil {
+		return nil, fmt.Errorf("allocate %d bytes: out of memory", bytes)
+	}
+	d.memory = append(d.memory, p)
+	return (*T)(p), nil
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }

@@ -1,0 +1,127 @@
+// The first layer: a 3×3 convolution of a plain image with three channels.
+// oneDNN would pad the channels to a whole block, that is work on zeros.
+
+const int image_channels = 3, image_taps = 9; // taps: one kernel row's inputs
+
+// Output pixels computed together; with two blocks of channels their sums just
+// fit the registers.
+const int image_pixels = BLOCK == 16 ? 8 : 4;
+
+inline size_t image_row(const image_convolution_arguments &a) {
+	return (size_t)((a.width + image_pixels - 1) / image_pixels * image_pixels + 2) * image_channels;
+}
+
+// Copies the image between borders of zeros (set once, when memory is made),
+// as wide as whole groups of pixels need: batch × (height+2) × image_row.
+void image_pad(const image_convolution_arguments &a) {
+	const size_t row = image_row(a), width = (size_t)a.width * image_channels;
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int i = 0; i < a.batch * a.height; i++) {
+		const size_t n = i / a.height, h = i % a.height;
+		memcpy(a.padded + (n * (a.height + 2) + h + 1) * row + image_channels, a.x + i * width, width * sizeof(float));
+	}
+}
+
+// One group of pixels and BLOCKS blocks of output channels.
+template <int BLOCKS>
+inline void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels) {
+	vec sum[BLOCKS][image_pixels] = {};
+	for (int k = 0; k < 3; k++, x += row, w += image_taps * out) {
+#pragma GCC unroll 9
+		for (int j = 0; j < image_taps; j++) {
+			vec weight[BLOCKS];
+#pragma GCC unroll 2
+			for (int b = 0; b < BLOCKS; b++) weight[b] = load(w + j * out + b * BLOCK);
+#pragma GCC unroll 8
+			for (int p = 0; p < image_pixels; p++)
+#pragma GCC unroll 2
+				for (int b = 0; b < BLOCKS; b++) sum[b][p] += weight[b] * x[p * image_channels + j];
+		}
+	}
+#pragma GCC unroll 2
+	for (int b = 0; b < BLOCKS; b++)
+#pragma GCC unroll 8
+		for (int p = 0; p < image_pixels; p++)
+			if (p < pixels) store(y + (b * plane + p) * BLOCK, sum[b][p]);
+}
+
+const char *image_forward(const void *arguments) {
+	const image_convolution_arguments a = *(const image_convolution_arguments *)arguments;
+	if (a.pad) image_pad(a);
+	const int blocks = a.out / BLOCK;
+	const size_t plane = (size_t)a.height * a.width, row = image_row(a);
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int i = 0; i < a.batch * a.height; i++) {
+		const size_t n = i / a.height, h = i % a.height;
+		for (int w = 0; w < a.width; w += image_pixels) {
+			const float *x = a.padded + (n * (a.height + 2) + h) * row + (size_t)w * image_channels;
+			float *y = a.y + (n * blocks * plane + h * a.width + w) * BLOCK;
+			const int pixels = a.width - w < image_pixels ? a.width - w : image_pixels;
+			int b = 0;
+			for (; b + 2 <= blocks; b += 2)
+				image_group<2>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, pixels);
+			if (b < blocks) image_group<1>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, pixels);
+		}
+	}
+	return NULL;
+}
+
+// Adds one row's part of the weights' gradient, for one row of the kernel.
+template <int BLOCKS>
+inline void image_row_gradient(const float *x, const float *dy, size_t plane, int width, float *dw, int out) {
+	vec sum[BLOCKS][image_taps];
+#pragma GCC unroll 9
+	for (int j = 0; j < image_taps; j++)
+#pragma GCC unroll 2
+		for (int b = 0; b < BLOCKS; b++) sum[b][j] = load(dw + j * out + b * BLOCK);
+	for (int w = 0; w < width; w++, x += image_channels, dy += BLOCK) {
+		vec g[BLOCKS];
+#pragma GCC unroll 2
+		for (int b = 0; b < BLOCKS; b++) g[b] = load(dy + b * plane * BLOCK);
+#pragma GCC unroll 9
+		for (int j = 0; j < image_taps; j++)
+#pragma GCC unroll 2
+			for (int b = 0; b < BLOCKS; b++) sum[b][j] += g[b] * x[j];
+	}
+#pragma GCC unroll 9
+	for (int j = 0; j < image_taps; j++)
+#pragma GCC unroll 2
+		for (int b = 0; b < BLOCKS; b++) store(dw + j * out + b * BLOCK, sum[b][j]);
+}
+
+const char *image_backward_weights(const void *arguments) {
+	const image_convolution_arguments a = *(const image_convolution_arguments *)arguments;
+	if (a.pad) image_pad(a);
+	const int blocks = a.out / BLOCK;
+	const size_t plane = (size_t)a.height * a.width, row = image_row(a), length = (size_t)3 * image_taps * a.out;
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int t = 0; t < a.threads; t++) {
+		// Sums over one image's rows first: shorter sums are more exact.
+		float *total = a.partial + 2 * t * length, *dw = total + length;
+		memset(total, 0, 2 * length * sizeof(float));
+		const size_t rows = (size_t)a.batch * a.height, end = bound(rows, t + 1, a.threads);
+		for (size_t i = bound(rows, t, a.threads); i < end; i++) {
+			const size_t n = i / a.height, h = i % a.height;
+			for (int k = 0; k < 3; k++) {
+				const float *x = a.padded + (n * (a.height + 2) + h + k) * row;
+				const float *dy = a.dy + (n * blocks * plane + h * a.width) * BLOCK;
+				float *taps = dw + (size_t)k * image_taps * a.out;
+				int b = 0;
+				for (; b + 2 <= blocks; b += 2)
+					image_row_gradient<2>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
+				if (b < blocks) image_row_gradient<1>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
+			}
+			if (h + 1 < (size_t)a.height && i + 1 < end) continue;
+			for (size_t j = 0; j < length; j += BLOCK) {
+				store(total + j, load(total + j) + load(dw + j));
+				store(dw + j, vec{});
+			}
+		}
+	}
+	for (size_t i = 0; i < length; i += BLOCK) {
+		vec sum{};
+		for (int t = 0; t < a.threads; t++) sum += load(a.partial + 2 * t * length + i);
+		store(a.dw + i, sum);
+	}
+	return NULL;
+}

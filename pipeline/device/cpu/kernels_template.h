@@ -1,0 +1,59 @@
+// One instruction set's kernels. The including file says which: BLOCK is the
+// number of channels in a block, KERNELS the table's name.
+#include "kernels.h"
+
+// So that square roots become instructions (cgo does not let this flag pass).
+#pragma GCC optimize("no-math-errno")
+
+#include <math.h>
+#include <string.h>
+
+// Internal linkage: each instruction set has its own copy of everything.
+namespace {
+
+typedef float vec __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
+typedef int32_t mask __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
+typedef uint32_t words __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
+
+inline vec load(const float *p) { return *(const vec *)p; }
+inline void store(float *p, vec v) { *(vec *)p = v; }
+inline vec fill(float x) { return vec{} + x; }
+inline vec larger(vec a, vec b) { return a > b ? a : b; }
+
+inline int blocks_of(int channels) { return (channels + BLOCK - 1) / BLOCK; }
+
+// The sum of a vector's lanes, always in the same order.
+inline float lanes(vec v) {
+	float sum = 0;
+	for (int i = 0; i < BLOCK; i++) sum += v[i];
+	return sum;
+}
+
+// part's bounds when n items are divided among parts.
+inline size_t bound(size_t n, int part, int parts) { return n * part / parts; }
+
+#include "layout_template.h"
+#include "normalization_template.h"
+#include "pool_template.h"
+#include "dropout_template.h"
+#include "dense_template.h"
+#include "optimizer_template.h"
+#include "image_template.h"
+
+const struct kernels table = {
+	BLOCK,
+	to_blocked, from_blocked,
+	normalization_forward, normalization_infer, normalization_backward,
+	global_pool_forward, global_pool_backward,
+	dropout,
+	dense_forward, dense_backward,
+	cross_entropy_loss, cross_entropy_backward,
+	optimizer_sgd, optimizer_adamw,
+	add,
+	image_forward, image_backward_weights,
+};
+
+} // namespace
+
+extern const struct kernels *const KERNELS;
+const struct kernels *const KERNELS = &table;
