@@ -1,0 +1,168 @@
+package augment
+
+import (
+	"math"
+
+	"catdog/pipeline/params"
+)
+
+// A view says how an input is made from a stored image.
+type view struct {
+	place  placement
+	colour colour
+	// erased is the part of the input that shows the data set's mean.
+	erased rectangle
+}
+
+// A placement maps the input's pixels to the stored image's: input pixel (x, y)
+// shows the stored image at (xx·x + xy·y + x0, yx·x + yy·y + y0), where whole
+// numbers are the centres of pixels.
+type placement struct{ xx, xy, x0, yx, yy, y0 float64 }
+
+// A colour is a map of red, green and blue in 0…1, linear plus constant.
+type colour struct {
+	linear   [3][3]float64
+	constant [3]float64
+}
+
+var unchanged = colour{linear: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
+
+// A rectangle holds the pixels with left ≤ x < right and top ≤ y < bottom.
+type rectangle struct{ left, top, right, bottom int }
+
+func (r rectangle) area() int { return (r.right - r.left) * (r.bottom - r.top) }
+
+// A window is the part of a stored image that fills the input: its centre and
+// sides in pixels, where pixel i reaches from i to i+1.
+type window struct{ x, y, width, height float64 }
+
+// What an image's random numbers decide. Each has its own, so that switching
+// one thing on changes nothing else.
+const (
+	drawFlip = iota
+	drawArea
+	drawAspect
+	drawX
+	drawY
+	drawRotation
+	drawBrightness
+	drawContrast
+	drawSaturation
+	drawErase
+	drawErasedArea
+	drawErasedAspect
+	drawErasedX
+	drawErasedY
+)
+
+// Rectangles that are erased, as in Zhong et al., "Random Erasing Data
+// Augmentation", 2017: their share of the area, and their aspect ratio.
+const (
+	smallestErased   = 0.02
+	largestErased    = 0.2
+	largestElongated = 3.3
+)
+
+// draw decides how an image is varied.
+func draw(random stream, o *Options) view {
+	a := &o.Augment
+	w := o.centre()
+	if a.Scale < 1 || a.Aspect > 1 {
+		w = crop(random, a, o.Height, o.Width)
+	}
+	angle := random.between(drawRotation, -a.Rotation, a.Rotation) * math.Pi / 180
+	mirror := a.Flip && random.uniform(drawFlip) < 0.5
+	v := view{
+		place:  place(w, angle, mirror, o.InputHeight, o.InputWidth),
+		colour: vary(random, a, o.Mean),
+	}
+	if random.uniform(drawErase) < a.Erase {
+		v.erased = erase(random, o.InputHeight, o.InputWidth)
+	}
+	return v
+}
+
+// crop is a random window of a stored image. Its share of the area is uniform
+// in [scale, 1]; the logarithm of its aspect ratio's change is uniform in
+// ±log(aspect), or as much of that as fits into the image at that area; its
+// place is uniform.
+func crop(random stream, a *params.Augment, height, width int) window {
+	area := random.between(drawArea, a.Scale, 1)
+	limit := min(math.Log(a.Aspect), -math.Log(area))
+	aspect := math.Exp(random.between(drawAspect, -limit, limit))
+	w := window{
+		width:  math.Sqrt(area*aspect) * float64(width),
+		height: math.Sqrt(area/aspect) * float64(height),
+	}
+	w.x = w.width/2 + random.uniform(drawX)*(float64(width)-w.width)
+	w.y = w.height/2 + random.uniform(drawY)*(float64(height)-w.height)
+	return w
+}
+
+// centre is the window that is evaluated, and trained on without random crops:
+// as large as the input, pixel for pixel, but at least 5/6 of the stored
+// image's sides and at most all of them.
+func centre(height, width, inputHeight, inputWidth int) window {
+	x, w := centreSide(width, inputWidth)
+	y, h := centreSide(height, inputHeight)
+	return window{x, y, w, h}
+}
+
+func centreSide(stored, input int) (middle, side float64) {
+	if input <= stored && 6*input >= 5*stored {
+		return float64((stored-input)/2) + float64(input)/2, float64(input)
+	}
+	return float64(stored) / 2, min(float64(stored), max(float64(input), float64(stored)*5/6))
+}
+
+func (o *Options) centre() window {
+	return centre(o.Height, o.Width, o.InputHeight, o.InputWidth)
+}
+
+// place fills the input with a window that is turned about its middle by an
+// angle in radians, after mirroring.
+func place(w window, angle float64, mirror bool, inputHeight, inputWidth int) placement {
+	sin, cos := math.Sincos(angle)
+	across, down := w.width/float64(inputWidth), w.height/float64(inputHeight)
+	if mirror {
+		across = -across
+	}
+	p := placement{xx: cos * across, xy: -sin * down, yx: sin * across, yy: cos * down}
+	middleX, middleY := float64(inputWidth-1)/2, float64(inputHeight-1)/2
+	p.x0 = w.x - 0.5 - p.xx*middleX - p.xy*middleY
+	p.y0 = w.y - 0.5 - p.yx*middleX - p.yy*middleY
+	return p
+}
+
+// vary changes, in this order, brightness (all values times a factor), contrast
+// (their distance from the data set's mean) and saturation (their distance from
+// the pixel's luma, ITU-R BT.601), each by a factor uniform in 1±its amount.
+// Values are not clipped, so that the three are one linear map.
+func vary(random stream, a *params.Augment, mean [3]float32) colour {
+	brightness := random.between(drawBrightness, 1-a.Brightness, 1+a.Brightness)
+	contrast := random.between(drawContrast, 1-a.Contrast, 1+a.Contrast)
+	saturation := random.between(drawSaturation, 1-a.Saturation, 1+a.Saturation)
+	luma := [3]float64{0.299, 0.587, 0.114}
+	var c colour
+	for i := range 3 {
+		for j := range 3 {
+			share := (1 - saturation) * luma[j]
+			if i == j {
+				share += saturation
+			}
+			c.linear[i][j] = share * contrast * brightness
+			c.constant[i] += share * (1 - contrast) * float64(mean[j])
+		}
+	}
+	return c
+}
+
+// erase is a random rectangle of the input.
+func erase(random stream, height, width int) rectangle {
+	area := random.between(drawErasedArea, smallestErased, largestErased)
+	aspect := math.Exp(random.between(drawErasedAspect, -math.Log(largestElongated), math.Log(largestElongated)))
+	w := max(1, int(math.Round(math.Sqrt(area*aspect)*float64(width))))
+	h := max(1, int(math.Round(math.Sqrt(area/aspect)*float64(height))))
+	left, top := random.below(drawErasedX, width-w+1), random.below(drawErasedY, height-h+1)
+	return rectangle{left, top, left + w, top + h}
+}
