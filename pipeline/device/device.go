@@ -28,7 +28,9 @@ type Vector interface {
 }
 
 // A Device makes operations and the memory they work on. All calls that
-// compute on one Device come from one goroutine at a time.
+// compute on one Device come from one goroutine at a time, though not from one
+// thread: gorgonia's tape machine starts a goroutine for every run. A device
+// whose libraries keep state by thread runs its work on a thread of its own.
 type Device interface {
 	// Describe names what decides the results' bits: device, precision,
 	// instruction set, thread count, library versions.

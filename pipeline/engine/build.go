@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -264,10 +265,15 @@ func compile(g *op.Graph, logits *gorgonia.Node) (*program, error) {
 	return &program{graph: g, vm: vm, logits: logits.Op().(op.Result).Value().(*op.Vector).On}, nil
 }
 
-// issue runs the tape machine, which issues the graph's work to the stream.
-func (p *program) issue() error {
+// run runs the graph and downloads the logits.
+func (p *program) run(logits []float32) error {
+	p.graph.Err = nil
 	p.vm.Reset()
-	return p.vm.RunAll()
+	if err := p.vm.RunAll(); err != nil {
+		return cmp.Or(p.graph.Err, err)
+	}
+	p.logits.Download(logits)
+	return nil
 }
 
 // scalar adds an input node whose value is changed in place before each run.
@@ -278,7 +284,7 @@ func scalar(g *op.Graph, name string, v gorgonia.Value) *gorgonia.Node {
 // buildTraining makes the graph of one step: forward, backward, update.
 func (m *Machine) buildTraining(layers []layer) (err error) {
 	d, o := m.device, m.options
-	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("training")), Stream: m.stream, Buffers: m.buffers}
+	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("training")), Buffers: m.buffers}
 	gradients, err := d.NewVector(m.parameters.length)
 	if err != nil {
 		return err
@@ -346,7 +352,9 @@ func (m *Machine) averageStatistics(g *op.Graph, step, after *gorgonia.Node) err
 	if err != nil {
 		return err
 	}
-	spec := device.OptimizerSpec{Name: "sgd", Length: m.statistics.length, AverageDecay: m.options.AverageDecay}
+	spec := device.OptimizerSpec{
+		Name: "sgd", Length: m.statistics.length, Decayed: m.statistics.decayed(), AverageDecay: m.options.AverageDecay,
+	}
 	averager, err := m.device.NewOptimizer(spec)
 	if err != nil {
 		return err
@@ -359,7 +367,7 @@ func (m *Machine) averageStatistics(g *op.Graph, step, after *gorgonia.Node) err
 
 // buildInference makes the graph that Predict runs.
 func (m *Machine) buildInference(layers []layer) error {
-	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("inference")), Stream: m.stream, Buffers: m.buffers}
+	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("inference")), Buffers: m.buffers}
 	images := g.Input("images", op.NewActivation(m.images))
 	m.inferred.parameters = variables(g, m.parameters, m.weights)
 	m.inferred.statistics = variables(g, m.statistics, m.running)

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"gorgonia.org/gorgonia"
 
@@ -17,7 +16,6 @@ import (
 type Machine struct {
 	device  device.Device
 	options Options
-	stream  *op.Stream
 	buffers *op.Buffers
 
 	input   network.Shape
@@ -60,20 +58,12 @@ func New(description *network.Description, d device.Device, options Options) (Tr
 		return nil, fmt.Errorf("batch of %d images", options.Batch)
 	}
 	m := &Machine{
-		device: d, options: options, stream: op.NewStream(), buffers: op.NewBuffers(d),
+		device: d, options: options, buffers: op.NewBuffers(d),
 		input: description.Input, classes: len(description.Classes),
 		order: map[string]int{},
 	}
-	var failed error
-	if err := m.stream.Do("build the network", func() error {
-		failed = m.build(description)
-		return nil
-	}); err != nil {
-		failed = err
-	}
-	if failed != nil {
-		m.stream.Close()
-		return nil, failed
+	if err := m.build(description); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -129,25 +119,12 @@ func (m *Machine) Step(step int, seed uint64, learningRate float32, images, targ
 			step, len(images), len(targets), m.batchLen(), len(m.logits))
 	}
 	m.step, m.seed, m.learningRate = gorgonia.I64(step), gorgonia.I64(seed), gorgonia.F32(learningRate)
-	m.stream.Issue("upload a batch", func() error {
-		m.images.Upload(images)
-		m.targets.Upload(targets)
-		return nil
-	})
-	if err := m.run(m.training, m.logits); err != nil {
+	m.images.Upload(images)
+	m.targets.Upload(targets)
+	if err := m.training.run(m.logits); err != nil {
 		return 0, nil, fmt.Errorf("step %d: %w", step, err)
 	}
 	return float32(*m.loss), m.logits, nil
-}
-
-// run runs a graph on what was uploaded and downloads the logits.
-func (m *Machine) run(p *program, logits []float32) error {
-	issued := p.issue()
-	m.stream.Issue("download logits", func() error {
-		p.logits.Download(logits)
-		return nil
-	})
-	return errors.Join(issued, m.stream.Wait())
 }
 
 func (m *Machine) Predict(weights Weights, images []float32, logits []float32) error {
@@ -160,19 +137,16 @@ func (m *Machine) Predict(weights Weights, images []float32, logits []float32) e
 		return fmt.Errorf("predict: %w", err)
 	}
 	for len(images) > 0 {
-		batch, into := images, m.logits
+		batch := images
 		if len(images) < m.batchLen() {
 			clear(m.padded[copy(m.padded, images):])
 			batch = m.padded
 		}
-		m.stream.Issue("upload images", func() error {
-			m.images.Upload(batch[:m.batchLen()])
-			return nil
-		})
-		if err := m.run(m.inference, into); err != nil {
+		m.images.Upload(batch[:m.batchLen()])
+		if err := m.inference.run(m.logits); err != nil {
 			return fmt.Errorf("predict: %w", err)
 		}
-		logits = logits[copy(logits, into):]
+		logits = logits[copy(logits, m.logits):]
 		images = images[min(len(images), m.batchLen()):]
 	}
 	return nil
@@ -218,10 +192,7 @@ func (m *Machine) Dot() string {
 	return m.inference.graph.ToDot()
 }
 
-// Busy is the time spent in the device's calls so far.
-func (m *Machine) Busy() time.Duration { return m.stream.Busy() }
-
-// Close ends the machine's thread.
+// Close ends the tape machines.
 func (m *Machine) Close() error {
 	var err error
 	for _, p := range []*program{m.training, m.inference} {
@@ -229,6 +200,5 @@ func (m *Machine) Close() error {
 			err = errors.Join(err, p.vm.Close())
 		}
 	}
-	m.stream.Close()
 	return err
 }

@@ -49,13 +49,9 @@ func (m *Machine) State() []Tensor { return m.export(m.kept()) }
 
 func (m *Machine) export(all []kept) []Tensor {
 	var tensors []Tensor
-	// Exporting cannot fail, so neither can the stream, which is idle.
-	_ = m.stream.Do("export weights", func() error {
-		for _, k := range all {
-			tensors = append(tensors, k.layout.export(k.vector, k.prefix)...)
-		}
-		return nil
-	})
+	for _, k := range all {
+		tensors = append(tensors, k.layout.export(k.vector, k.prefix)...)
+	}
 	return tensors
 }
 
@@ -72,15 +68,13 @@ func (m *Machine) SetWeights(tensors []Tensor) error {
 		return fmt.Errorf("set weights: %w", err)
 	}
 	found, _ := byName(tensors)
-	return m.stream.Do("reset the optimiser", func() error {
-		for _, k := range m.kept()[len(raw):] {
-			k.vector.Upload(make([]float32, k.vector.Len()))
-		}
-		for _, k := range m.weightsOf(Average, "") {
-			found.fill(k.layout, "", k.vector)
-		}
-		return nil
-	})
+	for _, k := range m.kept()[len(raw):] {
+		k.vector.Upload(make([]float32, k.vector.Len()))
+	}
+	for _, k := range m.weightsOf(Average, "") {
+		found.fill(k.layout, "", k.vector)
+	}
+	return nil
 }
 
 func (m *Machine) SetState(tensors []Tensor) error {
@@ -107,10 +101,8 @@ func (m *Machine) load(tensors []Tensor, all []kept) error {
 	if len(tensors) != expected {
 		return fmt.Errorf("%d tensors, want %d", len(tensors), expected)
 	}
-	return m.stream.Do("import weights", func() error {
-		for _, k := range all {
-			found.fill(k.layout, k.prefix, k.vector)
-		}
-		return nil
-	})
+	for _, k := range all {
+		found.fill(k.layout, k.prefix, k.vector)
+	}
+	return nil
 }

@@ -4,8 +4,7 @@
 // The Ops differ from gorgonia's own in three ways.
 //
 //   - Their values live on the device (Activation, Vector) and belong to the
-//     Op: a run allocates nothing. Do only issues the work to a Stream, as for
-//     a GPU; a value may be read after Stream.Wait.
+//     Op: a run allocates nothing.
 //   - The derivative of an Op with several inputs is one Op that computes all
 //     gradients. Its value is the gradient of the activation; small Ops that
 //     take it as their child stand for the others. So forward and backward
@@ -35,8 +34,9 @@ import (
 // A Graph is a gorgonia graph under construction, with what its Ops run on.
 type Graph struct {
 	*gorgonia.ExprGraph
-	Stream  *Stream
 	Buffers *Buffers
+	// Err is what made the last run fail, without the tape machine's words.
+	Err error
 }
 
 // Input adds a variable that is bound to a value.
@@ -88,7 +88,10 @@ func (o *operation) InferShape(shapes ...gorgonia.DimSizer) (tensor.Shape, error
 }
 
 func (o *operation) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	o.graph.Stream.issue(o, o.run, inputs)
+	if err := o.run(inputs); err != nil {
+		o.graph.Err = fmt.Errorf("%s: %w", o.name, err)
+		return nil, o.graph.Err
+	}
 	return o.result, nil
 }
 
@@ -149,7 +152,7 @@ func (g *Graph) Retire(nodes ...*gorgonia.Node) {
 // has written.
 type sideGradient struct{ operation }
 
-// Do issues nothing: the child did the work.
+// Do computes nothing: the child did the work.
 func (s *sideGradient) Do(...gorgonia.Value) (gorgonia.Value, error) { return s.result, nil }
 
 // sideGradients makes a node for the gradient of each parameter, all written

@@ -41,7 +41,7 @@ func NewActivation(a device.Activation) *Activation {
 	return &Activation{logical{tensor.Shape{n, h, w, c}}, a}
 }
 
-// Data returns a copy in NHWC order. The stream must be idle.
+// Data returns a copy in NHWC order.
 func (a *Activation) Data() interface{} {
 	values := make([]float32, a.Size())
 	a.On.Download(values)
@@ -61,8 +61,7 @@ func NewVector(v device.Vector, shape ...int) *Vector {
 	return &Vector{logical{tensor.Shape(shape)}, v}
 }
 
-// Data returns a copy of the elements in the device's order, with padding. The
-// stream must be idle.
+// Data returns a copy of the elements in the device's order, with padding.
 func (v *Vector) Data() interface{} {
 	values := make([]float32, v.On.Len())
 	v.On.Download(values)
