@@ -1,0 +1,143 @@
+package code
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func digestOf(t *testing.T, source string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "x.go")
+	if err := os.WriteFile(name, []byte(source), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.New()
+	if err := AddGo(sum, name); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+const source = `//go:build linux
+
+// Package x is an example.
+package x
+
+// #cgo LDFLAGS: -lm
+// #include <math.h>
+import "C"
+
+//go:embed data.txt
+var data string
+
+// Sum adds.
+func Sum(numbers ...int) (sum int) {
+	for _, n := range numbers {
+		sum += n // one by one
+	}
+	return sum
+}
+
+type alias = map[string]chan<- int
+
+var call = Sum([]int{1, 2}...)
+`
+
+func TestWhatCodeMeans(t *testing.T) {
+	base := digestOf(t, source)
+	for _, test := range []struct {
+		name, old, new string
+		differs        bool
+	}{
+		{"a comment", "// one by one", "// another word", false},
+		{"a doc comment", "// Sum adds.", "// Sum returns the sum.\n//\n// Really.", false},
+		{"formatting", "	for _, n := range numbers {\n", "	for _,n:=range  numbers   {\n\n", false},
+		{"a composite literal on several lines", "{1, 2}", "{\n\t1,\n\t2,\n}", false},
+		{"a name", "sum += n", "sum += n + 0", true},
+		{"an operator", "sum += n", "sum -= n", true},
+		{"a number", "{1, 2}", "{1, 3}", true},
+		{"an ellipsis", "2}...)", "2}[0])", true},
+		{"variadic or not", "numbers ...int", "numbers []int", true},
+		{"an alias or a type", "alias =", "alias", true},
+		{"a channel's direction", "chan<- int", "chan int", true},
+		{"a build constraint", "build linux", "build darwin", true},
+		{"what is embedded", "embed data.txt", "embed other.txt", true},
+		{"the C preamble", "-lm", "-ldl", true},
+		{"the C header", "<math.h>", "<stdio.h>", true},
+	} {
+		if !strings.Contains(source, test.old) {
+			t.Fatalf("%s: no %q", test.name, test.old)
+		}
+		if differs := digestOf(t, strings.Replace(source, test.old, test.new, 1)) != base; differs != test.differs {
+			t.Errorf("%s: differs is %t", test.name, differs)
+		}
+	}
+}
+
+// TestWhichPackagesCount builds a small module with the project's layout.
+func TestWhichPackagesCount(t *testing.T) {
+	t.Chdir(t.TempDir())
+	files := map[string]string{
+		"go.mod":                        "module catdog\n\ngo 1.26\n",
+		"stages/train/main.go":          "package main\nimport (\"catdog/pipeline/train\"; \"catdog/pipeline/stage\")\nfunc main() { stage.Main(train.Run) }\n",
+		"stages/pack/main.go":           "package main\nimport \"catdog/pipeline/plot\"\nfunc main() { plot.Draw() }\n",
+		"pipeline/train/train.go":       "package train\nimport (\"catdog/pipeline/plot\"; \"catdog/pipeline/op\"; \"catdog/pipeline/progress\")\nfunc Run() { plot.Draw(); op.Do(); progress.Say() }\n",
+		"pipeline/plot/plot.go":         "package plot\nfunc Draw() {}\n",
+		"pipeline/progress/progress.go": "package progress\nfunc Say() {}\n",
+		"pipeline/stage/stage.go":       "package stage\nfunc Main(f func()) { f() }\n",
+		"pipeline/op/op.go":             "package op\nimport _ \"embed\"\n//go:embed kernel.ptx\nvar Kernel string\nfunc Do() {}\n",
+		"pipeline/op/kernel.ptx":        "ptx",
+		"pipeline/op/op_test.go":        "package op\n",
+	}
+	for name, content := range files {
+		os.MkdirAll(filepath.Dir(name), 0o777)
+		if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if output, err := exec.Command("go", "vet", "./...").CombinedOutput(); err != nil {
+		t.Fatalf("%s", output)
+	}
+	digests := func() map[string]string {
+		t.Helper()
+		all, err := Digests([]string{"train", "pack"}, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	base := digests()
+	for _, test := range []struct {
+		file, extra string
+		train, pack bool
+	}{
+		{"pipeline/train/train.go", "var x = 1", true, false},
+		{"pipeline/train/train.go", "// words", false, false},
+		{"pipeline/op/op.go", "var x = 1", true, false},
+		{"pipeline/op/kernel.ptx", "more", true, false},
+		{"pipeline/op/op_test.go", "var x = 1", false, false},
+		{"pipeline/plot/plot.go", "var x = 1", false, true},
+		{"pipeline/progress/progress.go", "var x = 1", false, false},
+		{"pipeline/stage/stage.go", "var x = 1", false, false},
+		{"stages/train/main.go", "var x = 1", true, false},
+	} {
+		if err := os.WriteFile(test.file, []byte(files[test.file]+test.extra+"\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		changed := digests()
+		if got := changed["train"] != base["train"]; got != test.train {
+			t.Errorf("%s with %q: train's code changed is %t", test.file, test.extra, got)
+		}
+		if got := changed["pack"] != base["pack"]; got != test.pack {
+			t.Errorf("%s with %q: pack's code changed is %t", test.file, test.extra, got)
+		}
+		if err := os.WriteFile(test.file, []byte(files[test.file]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
