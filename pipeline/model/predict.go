@@ -1,0 +1,25 @@
+package model
+
+import (
+	"fmt"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/engine"
+)
+
+// On puts the model on a device, to predict batch images at a time (at least
+// 1). Closing the Predictor leaves the device open.
+func (m *Model) On(d device.Device, batch int) (*Predictor, error) {
+	trainer, err := engine.New(m.Description, d, engine.Options{Batch: batch, Inference: true})
+	if err != nil {
+		return nil, fmt.Errorf("put the model on %s: %w", d.Describe(), err)
+	}
+	if err := trainer.SetWeights(m.Tensors); err != nil {
+		trainer.Close()
+		return nil, fmt.Errorf("put the model on %s: %w", d.Describe(), err)
+	}
+	return NewPredictor(trainer, engine.Raw, m.View(), len(m.Classes), batch), nil
+}
+
+// Close frees the network, not the device that it is on.
+func (p *Predictor) Close() error { return p.trainer.Close() }

@@ -1,0 +1,119 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"catdog/pipeline/artifact"
+	"catdog/pipeline/train/record"
+	"catdog/pipeline/weights"
+)
+
+// checkpointName is the file in a run's folder that holds its last checkpoint.
+const checkpointName = "checkpoint.safetensors"
+
+// A progressState is where a run is and what it has seen, apart from arrays.
+type progressState struct {
+	Epoch int `json:"epoch"` // under way, from 1
+	Step  int `json:"step"`  // complete ones of this epoch
+	// Sums over the images of those steps.
+	Loss    float64      `json:"loss"`
+	Correct int          `json:"correct"`
+	Records record.State `json:"records"`
+}
+
+// A checkpoint is everything that the rest of a run depends on.
+type checkpoint struct {
+	progressState
+	trainer []weights.Tensor // engine.Trainer.State
+	best    []weights.Tensor // weights of the best epoch so far, none before the first
+}
+
+// A checkpoint's file is a safetensors file: arrays of the trainer's and the
+// best weights under these prefixes, the rest as JSON in the metadata, beside
+// the SHA-256 of the file as it would be without that entry.
+const (
+	trainerPrefix = "trainer/"
+	bestPrefix    = "best/"
+	stateEntry    = "state"
+	sha256Entry   = "sha256"
+)
+
+// save replaces the file at path; the one before stays until this one is
+// complete and on the disk.
+func (c *checkpoint) save(path string) error {
+	state, err := json.Marshal(c.progressState)
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	var tensors []weights.Tensor
+	add := func(prefix string, from []weights.Tensor) {
+		for _, tensor := range from {
+			tensor.Name = prefix + tensor.Name
+			tensors = append(tensors, tensor)
+		}
+	}
+	add(trainerPrefix, c.trainer)
+	add(bestPrefix, c.best)
+	metadata := map[string]string{stateEntry: string(state)}
+	if metadata[sha256Entry], err = checksum(tensors, metadata); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if err := weights.Write(path, tensors, metadata); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return artifact.SyncFolder(filepath.Dir(path))
+}
+
+func checksum(tensors []weights.Tensor, metadata map[string]string) (string, error) {
+	content, err := weights.Encode(tensors, metadata)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// loadCheckpoint reads a checkpoint; nil if there is none. Any error means that
+// the file is damaged.
+func loadCheckpoint(path string) (*checkpoint, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	tensors, metadata, err := weights.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	want := metadata[sha256Entry]
+	without := maps.Clone(metadata)
+	delete(without, sha256Entry)
+	found, err := checksum(tensors, without)
+	if err != nil {
+		return nil, err
+	}
+	if found != want {
+		return nil, fmt.Errorf("read %s: its content does not match its checksum", path)
+	}
+	c := &checkpoint{}
+	if err := json.Unmarshal([]byte(metadata[stateEntry]), &c.progressState); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	for _, tensor := range tensors {
+		if name, ok := strings.CutPrefix(tensor.Name, trainerPrefix); ok {
+			tensor.Name = name
+			c.trainer = append(c.trainer, tensor)
+		} else if name, ok := strings.CutPrefix(tensor.Name, bestPrefix); ok {
+			tensor.Name = name
+			c.best = append(c.best, tensor)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,112 @@
+package record
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+)
+
+// A Phase is a part of training whose time is counted apart.
+type Phase string
+
+// The phases of an epoch.
+const (
+	DataWait   Phase = "data_wait"  // the step waited for its batch
+	Step       Phase = "step"       // forward, backward, update
+	Validation Phase = "validation" // predicting the validation split
+	Checkpoint Phase = "checkpoint" // saving the state
+	Plots      Phase = "plots"      // drawing and writing the records
+)
+
+// An EpochTime is where the time of an epoch went.
+type EpochTime struct {
+	Epoch   int               `json:"epoch"`
+	Images  int               `json:"images"` // trained on
+	Seconds map[Phase]float64 `json:"seconds"`
+}
+
+// ImagesPerSecond is the rate of training, waiting for data included,
+// validation and the rest left out.
+func (e EpochTime) ImagesPerSecond() float64 {
+	return perSecond(e.Images, e.Seconds[DataWait]+e.Seconds[Step])
+}
+
+func perSecond(images int, seconds float64) float64 {
+	if seconds <= 0 {
+		return 0
+	}
+	return float64(images) / seconds
+}
+
+// runtimeFile is the content of runtime.json.
+type runtimeFile struct {
+	Device          string            `json:"device"`
+	ImagesPerSecond float64           `json:"images_per_second"` // images / (data_wait + step)
+	DataWaitShare   float64           `json:"data_wait_share"`   // data_wait / (data_wait + step)
+	PeakMemoryBytes int64             `json:"peak_memory_bytes"` // of the whole process, 0 where unknown
+	TotalSeconds    float64           `json:"total_seconds"`
+	Seconds         map[Phase]float64 `json:"seconds"`
+	Epochs          []epochFile       `json:"epochs"`
+}
+
+type epochFile struct {
+	EpochTime
+	ImagesPerSecond float64 `json:"images_per_second"`
+}
+
+// encodeRuntime is runtime.json; its seconds are rounded to milliseconds.
+func encodeRuntime(device string, epochs []EpochTime) ([]byte, error) {
+	file := runtimeFile{Device: device, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
+	images := 0
+	for _, epoch := range epochs {
+		images += epoch.Images
+		rounded := map[Phase]float64{}
+		for phase, seconds := range epoch.Seconds {
+			file.Seconds[phase] += seconds
+			file.TotalSeconds += seconds
+			rounded[phase] = milliseconds(seconds)
+		}
+		file.Epochs = append(file.Epochs, epochFile{
+			EpochTime{epoch.Epoch, epoch.Images, rounded}, tenths(epoch.ImagesPerSecond())})
+	}
+	training := file.Seconds[DataWait] + file.Seconds[Step]
+	file.ImagesPerSecond = tenths(perSecond(images, training))
+	if training > 0 {
+		file.DataWaitShare = math.Round(file.Seconds[DataWait]/training*1e4) / 1e4
+	}
+	file.TotalSeconds = milliseconds(file.TotalSeconds)
+	for phase, seconds := range file.Seconds {
+		file.Seconds[phase] = milliseconds(seconds)
+	}
+	content, err := json.MarshalIndent(file, "", "  ")
+	return append(content, '\n'), err
+}
+
+func milliseconds(v float64) float64 { return math.Round(v*1e3) / 1e3 }
+func tenths(v float64) float64       { return math.Round(v*10) / 10 }
+
+// Spent adds time to a phase of the epoch under way; checkpoints and plots,
+// which follow an epoch, count for the one that was added last.
+func (r *Recorder) Spent(phase Phase, time time.Duration) {
+	epoch := &r.state.Now
+	if last := len(r.state.Times) - 1; last >= 0 && (phase == Checkpoint || phase == Plots) {
+		epoch = &r.state.Times[last]
+	}
+	epoch.Seconds[phase] += time.Seconds()
+}
+
+// Trained counts images that the epoch under way has trained on.
+func (r *Recorder) Trained(images int) { r.state.Now.Images += images }
+
+// Pace is the epoch under way so far.
+func (r *Recorder) Pace() EpochTime { return r.state.Now }
+
+// ImagesPerSecond is the rate of training over all complete epochs.
+func (r *Recorder) ImagesPerSecond() float64 {
+	images, seconds := 0, 0.0
+	for _, epoch := range r.state.Times {
+		images += epoch.Images
+		seconds += epoch.Seconds[DataWait] + epoch.Seconds[Step]
+	}
+	return perSecond(images, seconds)
+}
