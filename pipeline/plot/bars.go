@@ -107,7 +107,8 @@ func Bars(path string, axes Axes, categories []string, groups ...Group) error {
 	for i, category := range categories {
 		ticks = append(ticks, plot.Tick{Value: float64(i), Label: category})
 	}
-	f.plot.X.Tick.Marker, f.plot.X.Tick.Length = ticks, 0
+	f.plot.X.Tick.Marker = ticks
+	hideTicks(&f.plot.X)
 	step := span{f.plot.Y.Min, f.plot.Y.Max}.step(50, areWhole(values) && !axes.YPercent)
 	const share = 0.76 // of a category's width that its bars take
 	for g, group := range groups {

@@ -33,10 +33,11 @@ func Matrix(path string, axes Axes, labels []string, counts [][]int) error {
 		columns = append(columns, plot.Tick{Value: float64(i) + 0.5, Label: name})
 		rows = append(rows, plot.Tick{Value: size - float64(i) - 0.5, Label: name})
 	}
-	f.plot.X.Tick.Marker, f.plot.X.Tick.Length, f.plot.X.LineStyle.Width = columns, 0, 0
+	f.plot.X.Tick.Marker, f.plot.X.LineStyle.Width = columns, 0
 	f.plot.Y.Tick.Marker = rows
+	hideTicks(&f.plot.X)
 	if n > 5 {
-		f.plot.X.Tick.Label.Rotation = math.Pi / 3
+		f.plot.X.Tick.Label.Rotation, f.plot.X.Tick.Length = math.Pi/3, 9
 		f.plot.X.Tick.Label.XAlign, f.plot.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
 	}
 	f.plot.Add(plotterFunc(func(c draw.Canvas, p *plot.Plot) {

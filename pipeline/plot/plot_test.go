@@ -56,13 +56,13 @@ var figures = []struct {
 	name, digest string
 	draw         func(path string) error
 }{
-	{"lines", "", func(path string) error {
+	{"lines", "ffeb51ec5819daff", func(path string) error {
 		x, train, validation := epochs(40)
 		return Lines(path, Axes{Title: "Loss", X: "epoch", Y: "cross-entropy"},
 			Series{Name: "train", X: x, Y: train}, Series{Name: "validation", X: x, Y: validation, Dashed: true},
 			Series{Name: "best epoch, 36", X: []float64{36, 36}, Y: []float64{0.2, 0.8}, Reference: true})
 	}},
-	{"percent", "", func(path string) error {
+	{"percent", "fb9e973317837d57", func(path string) error {
 		x, train, validation := epochs(8)
 		for i := range train {
 			train[i], validation[i] = 1-train[i]/4, 1-validation[i]/4
@@ -71,33 +71,33 @@ var figures = []struct {
 		return Lines(path, Axes{Title: "Accuracy", X: "epoch", Y: "accuracy", YPercent: true},
 			Series{Name: "train", X: x, Y: train, Points: true}, Series{Name: "validation", X: x, Y: validation, Points: true})
 	}},
-	{"roc", "", func(path string) error {
+	{"roc", "3e4a72386144d3e6", func(path string) error {
 		x, y := []float64{0, 0.01, 0.04, 0.1, 0.3, 1}, []float64{0, 0.6, 0.86, 0.96, 0.99, 1}
 		return Lines(path, Axes{Title: "ROC", X: "false positive rate", Y: "true positive rate", Square: true, Note: "AUC 0.981",
 			XPercent: true, YPercent: true}, Series{Name: "dog", X: x, Y: y}, Series{Name: "chance", X: []float64{0, 1}, Y: []float64{0, 1}, Reference: true})
 	}},
-	{"histogram", "", func(path string) error {
+	{"histogram", "f77834e00695997c", func(path string) error {
 		return Histogram(path, Axes{Title: "Widths of the photos", X: "width, px", Y: "photos", XLimits: &[2]float64{0, 1000}}, 40,
 			Group{"cat", sides(3000, 1, 420)}, Group{"dog", sides(2800, 2, 460)})
 	}},
-	{"scatter", "", func(path string) error {
+	{"scatter", "468cd91d7ed2720b", func(path string) error {
 		return Scatter(path, Axes{Title: "Sizes of the photos", X: "width, px", Y: "height, px"},
 			Series{Name: "cat", X: sides(3000, 5, 420), Y: sides(3000, 6, 380)},
 			Series{Name: "dog", X: sides(3000, 7, 460), Y: sides(3000, 8, 400)})
 	}},
-	{"bars", "", func(path string) error {
+	{"bars", "6deb051d1b602830", func(path string) error {
 		return Bars(path, Axes{Title: "Images in each split", X: "", Y: "images"}, []string{"train", "validation", "test"},
 			Group{"cat", []float64{9014, 1120, 1116}}, Group{"dog", []float64{8988, 1131, 1131}})
 	}},
-	{"shares", "", func(path string) error {
+	{"shares", "bf52299b4325ee9b", func(path string) error {
 		return Bars(path, Axes{Title: "What each mode costs the median photo", Y: "share of the area", YPercent: true},
 			[]string{"stretch", "crop", "pad"}, Group{"", []float64{0, 0.2533, 0.25}})
 	}},
-	{"matrix", "", func(path string) error {
+	{"matrix", "443ad7fd924c5512", func(path string) error {
 		return Matrix(path, Axes{Title: "Confusion, test split", X: "predicted", Y: "class"}, []string{"cat", "dog"},
 			[][]int{{1045, 71}, {64, 1067}})
 	}},
-	{"matrix7", "", func(path string) error {
+	{"matrix7", "8efc643c531a076d", func(path string) error {
 		counts := make([][]int, 7)
 		for i := range counts {
 			counts[i] = []int{3, 1, 0, 4, 2, 0, 1}
@@ -106,7 +106,7 @@ var figures = []struct {
 		return Matrix(path, Axes{Title: "Confusion", X: "predicted", Y: "class"},
 			[]string{"cat", "dog", "guinea pig", "horse", "rabbit", "snake", "owl"}, counts)
 	}},
-	{"empty", "", func(path string) error {
+	{"empty", "452bb3531ec21bf2", func(path string) error {
 		return Lines(path, Axes{Title: "Nothing <yet> & so on", X: "epoch", Y: "loss"}, Series{Name: "train"})
 	}},
 }

@@ -85,10 +85,12 @@ func newPlot(axes Axes) *plot.Plot {
 	}
 	p.X.Label.Text, p.Y.Label.Text = axes.X, axes.Y
 	p.Y.LineStyle.Width = 0
-	p.Y.Tick.Length = 0
-	p.Y.Tick.Label.Rotation = 0
+	hideTicks(&p.Y)
 	return p
 }
+
+// hideTicks draws them white on white, which keeps the labels at their distance.
+func hideTicks(axis *plot.Axis) { axis.Tick.LineStyle.Color = color.White }
 
 // restyle sets typeface and size and keeps the alignment.
 func restyle(style *text.Style, size float64) {

@@ -33,7 +33,7 @@ func (s span) widened() span {
 	}
 	if size := math.Max(math.Abs(s.min), math.Abs(s.max)); s.max-s.min <= 1e-9*size || s.max-s.min < 1e-12 {
 		room := math.Max(0.05*size, 0.5)
-		if size > 0 && size < 1 {
+		if size > 1e-6 && size < 1 {
 			room = 0.5 * size
 		}
 		return span{s.min - room, s.max + room}
