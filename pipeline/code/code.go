@@ -1,7 +1,9 @@
 // Package code computes the digest of a stage's code: what would have to
-// change for its output to change. Comments, formatting and packages that only
-// present or carry are left out; build constraints, embedded files, cgo
-// preambles, C sources and the versions of what is linked are in.
+// change for its output to change. It is made of the declarations that the
+// stage's main function can reach, as syntax trees; comments, formatting and
+// packages that only present or carry are left out; build constraints,
+// embedded files, cgo preambles, C sources and the versions of what is linked
+// are in.
 package code
 
 import (
@@ -11,7 +13,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
 	"hash"
 	"io"
@@ -37,9 +38,9 @@ var presentsFor = map[string][]string{"train": {"pipeline/plot"}}
 
 // listed is what `go list -json` says of a package.
 type listed struct {
-	ImportPath, Dir string
-	Standard        bool
-	Module          *struct {
+	ImportPath, Name, Dir string
+	Standard              bool
+	Module                *struct {
 		Path, Version string
 		Main          bool
 	}
@@ -54,7 +55,7 @@ type listed struct {
 // is not a Go module, by the import that brings it in: a package that has the
 // word in its cgo flags (#cgo LDFLAGS: -ldnnl, #cgo pkg-config: vips).
 func Digests(stages []string, tags string, libraries map[string]string) (map[string]string, error) {
-	arguments := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,EmbedFiles,Imports", "-tags=" + tags}
+	arguments := []string{"list", "-deps", "-json=ImportPath,Name,Dir,Standard,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,EmbedFiles,Imports", "-tags=" + tags}
 	for _, stage := range stages {
 		arguments = append(arguments, "./stages/"+stage)
 	}
@@ -89,42 +90,39 @@ func Digests(stages []string, tags string, libraries map[string]string) (map[str
 		for _, name := range append(slices.Clone(presents), presentsFor[stage]...) {
 			skip[module+"/"+name] = true
 		}
-		seen := map[string]bool{}
-		reach(module+"/stages/"+stage, packages, skip, seen)
-		for _, path := range slices.Sorted(maps.Keys(seen)) {
-			if err := addPackage(sum, packages[path], libraries); err != nil {
-				return nil, err
-			}
+		if err := addStage(sum, module+"/stages/"+stage, packages, skip, libraries); err != nil {
+			return nil, err
 		}
 		digests[stage] = hex.EncodeToString(sum.Sum(nil))
 	}
 	return digests, nil
 }
 
-// reach marks every package that a package needs, but for skipped ones and
-// those of the standard library, which Go's version stands for.
-func reach(path string, packages map[string]*listed, skip, seen map[string]bool) {
-	p := packages[path]
-	if p == nil || p.Standard || skip[path] || seen[path] {
-		return
-	}
-	seen[path] = true
-	for _, imported := range p.Imports {
-		reach(imported, packages, skip, seen)
-	}
-}
-
-func addPackage(sum hash.Hash, p *listed, libraries map[string]string) error {
-	if p.Module != nil && !p.Module.Main {
-		fmt.Fprintf(sum, "module %s %s package %s\n", p.Module.Path, p.Module.Version, p.ImportPath)
-	} else {
-		fmt.Fprintf(sum, "package %s\n", p.ImportPath)
-		for _, name := range append(slices.Clone(p.GoFiles), p.CgoFiles...) {
-			fmt.Fprintf(sum, "file %s\n", name)
-			if err := AddGo(sum, filepath.Join(p.Dir, name)); err != nil {
+// addStage hashes what a stage's main function can reach.
+func addStage(sum hash.Hash, main string, packages map[string]*listed, skip map[string]bool, libraries map[string]string) error {
+	closure := map[string]bool{}
+	imported(main, packages, skip, closure)
+	sources := map[string]*source{}
+	for path := range closure {
+		if p := packages[path]; p.Module == nil || p.Module.Main {
+			parsed, err := parseSource(p, packages)
+			if err != nil {
 				return err
 			}
+			sources[path] = parsed
 		}
+	}
+	reached := reach(main, sources)
+	for _, path := range slices.Sorted(maps.Keys(closure)) {
+		p := packages[path]
+		if sources[path] == nil {
+			fmt.Fprintf(sum, "module %s %s package %s\n", p.Module.Path, p.Module.Version, path)
+			continue
+		}
+		if len(reached[path]) == 0 {
+			continue
+		}
+		fmt.Fprintf(sum, "package %s\n%s\n", path, strings.Join(slices.Sorted(maps.Keys(reached[path])), "\n"))
 		for _, name := range slices.Concat(p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles) {
 			content, err := os.ReadFile(filepath.Join(p.Dir, name))
 			if err != nil {
@@ -132,17 +130,31 @@ func addPackage(sum hash.Hash, p *listed, libraries map[string]string) error {
 			}
 			fmt.Fprintf(sum, "file %s %d\n%s", name, len(content), content)
 		}
-	}
-	linked, err := links(p)
-	if err != nil {
-		return err
-	}
-	for _, word := range slices.Sorted(maps.Keys(libraries)) {
-		if slices.Contains(linked, word) {
-			fmt.Fprintf(sum, "library %s %s\n", word, libraries[word])
+		linked, err := links(p)
+		if err != nil {
+			return err
+		}
+		for _, word := range slices.Sorted(maps.Keys(libraries)) {
+			if slices.Contains(linked, word) {
+				fmt.Fprintf(sum, "library %s %s\n", word, libraries[word])
+			}
 		}
 	}
 	return nil
+}
+
+// imported marks every package that a package imports, directly or not, but
+// for skipped ones and those of the standard library, which Go's version
+// stands for.
+func imported(path string, packages map[string]*listed, skip, seen map[string]bool) {
+	p := packages[path]
+	if p == nil || p.Standard || skip[path] || seen[path] {
+		return
+	}
+	seen[path] = true
+	for _, next := range p.Imports {
+		imported(next, packages, skip, seen)
+	}
 }
 
 var cgoLine = regexp.MustCompile(`(?m)^(?://)?\s*#cgo [^\n]*(?:pkg-config|LDFLAGS):(.*)$`)
@@ -162,38 +174,6 @@ func links(p *listed) ([]string, error) {
 		}
 	}
 	return words, nil
-}
-
-// AddGo hashes what a Go file means: its syntax tree without positions and
-// comments, and those comments that are directives or C code.
-func AddGo(sum hash.Hash, file string) error {
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
-	if err != nil {
-		return fmt.Errorf("digest of the code: %w", err)
-	}
-	preambles := map[*ast.CommentGroup]bool{}
-	for _, declaration := range parsed.Decls {
-		if general, ok := declaration.(*ast.GenDecl); ok && general.Tok == token.IMPORT {
-			for _, spec := range general.Specs {
-				if spec := spec.(*ast.ImportSpec); spec.Path.Value == `"C"` {
-					preambles[general.Doc], preambles[spec.Doc] = true, true
-				}
-			}
-		}
-	}
-	for _, group := range parsed.Comments {
-		for _, comment := range group.List {
-			text := comment.Text
-			if preambles[group] || strings.HasPrefix(text, "//go:") || strings.HasPrefix(text, "//export ") {
-				fmt.Fprintf(sum, "%d %s\n", len(text), text)
-			}
-		}
-	}
-	addNode(sum, reflect.ValueOf(parsed.Name))
-	for _, declaration := range parsed.Decls {
-		addNode(sum, reflect.ValueOf(declaration))
-	}
-	return nil
 }
 
 var (

@@ -1,29 +1,36 @@
 package code
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-func digestOf(t *testing.T, source string) string {
+// digestOf is the digest of all declarations of a file.
+func digestOf(t *testing.T, text string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "x.go")
-	if err := os.WriteFile(name, []byte(source), 0o666); err != nil {
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", text, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.New()
-	if err := AddGo(sum, name); err != nil {
-		t.Fatal(err)
+	s := &source{declarations: map[string][]declaration{}}
+	s.add(file, nil)
+	var digests []string
+	for _, declarations := range s.declarations {
+		for _, declaration := range declarations {
+			digests = append(digests, declaration.digest)
+		}
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	slices.Sort(digests)
+	return strings.Join(digests, " ")
 }
 
-const source = `//go:build linux
+const example = `//go:build linux
 
 // Package x is an example.
 package x
@@ -49,7 +56,7 @@ var call = Sum([]int{1, 2}...)
 `
 
 func TestWhatCodeMeans(t *testing.T) {
-	base := digestOf(t, source)
+	base := digestOf(t, example)
 	for _, test := range []struct {
 		name, old, new string
 		differs        bool
@@ -70,10 +77,10 @@ func TestWhatCodeMeans(t *testing.T) {
 		{"the C preamble", "-lm", "-ldl", true},
 		{"the C header", "<math.h>", "<stdio.h>", true},
 	} {
-		if !strings.Contains(source, test.old) {
+		if !strings.Contains(example, test.old) {
 			t.Fatalf("%s: no %q", test.name, test.old)
 		}
-		if differs := digestOf(t, strings.Replace(source, test.old, test.new, 1)) != base; differs != test.differs {
+		if differs := digestOf(t, strings.Replace(example, test.old, test.new, 1)) != base; differs != test.differs {
 			t.Errorf("%s: differs is %t", test.name, differs)
 		}
 	}
@@ -90,7 +97,7 @@ func TestWhichPackagesCount(t *testing.T) {
 		"pipeline/plot/plot.go":         "package plot\nfunc Draw() {}\n",
 		"pipeline/progress/progress.go": "package progress\nfunc Say() {}\n",
 		"pipeline/stage/stage.go":       "package stage\nfunc Main(f func()) { f() }\n",
-		"pipeline/op/op.go":             "package op\nimport _ \"embed\"\n//go:embed kernel.ptx\nvar Kernel string\nfunc Do() {}\n",
+		"pipeline/op/op.go":             "package op\nimport _ \"embed\"\n//go:embed kernel.ptx\nvar Kernel string\nfunc Do() { new(thing).run() }\ntype thing int\nfunc (t thing) run() { helper() }\nfunc helper() {}\n",
 		"pipeline/op/kernel.ptx":        "ptx",
 		"pipeline/op/op_test.go":        "package op\n",
 	}
@@ -116,15 +123,18 @@ func TestWhichPackagesCount(t *testing.T) {
 		file, extra string
 		train, pack bool
 	}{
-		{"pipeline/train/train.go", "var x = 1", true, false},
+		{"pipeline/train/train.go", "var x = 1", false, false}, // nothing reaches it
+		{"pipeline/train/train.go", "func init() {}", true, false},
+		{"pipeline/train/train.go", "var _ = op.Do", true, false},
 		{"pipeline/train/train.go", "// words", false, false},
-		{"pipeline/op/op.go", "var x = 1", true, false},
+		{"pipeline/op/op.go", "func (t thing) String() string { return \"\" }", true, false},
+		{"pipeline/op/op.go", "func other() { helper() }", false, false},
 		{"pipeline/op/kernel.ptx", "more", true, false},
 		{"pipeline/op/op_test.go", "var x = 1", false, false},
-		{"pipeline/plot/plot.go", "var x = 1", false, true},
-		{"pipeline/progress/progress.go", "var x = 1", false, false},
-		{"pipeline/stage/stage.go", "var x = 1", false, false},
-		{"stages/train/main.go", "var x = 1", true, false},
+		{"pipeline/plot/plot.go", "func init() {}", false, true},
+		{"pipeline/progress/progress.go", "func init() {}", false, false},
+		{"pipeline/stage/stage.go", "func init() {}", false, false},
+		{"stages/train/main.go", "func init() {}", true, false},
 	} {
 		if err := os.WriteFile(test.file, []byte(files[test.file]+test.extra+"\n"), 0o666); err != nil {
 			t.Fatal(err)
@@ -139,5 +149,13 @@ func TestWhichPackagesCount(t *testing.T) {
 		if err := os.WriteFile(test.file, []byte(files[test.file]), 0o666); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// Three calls away: train.Run, op.Do, thing.run, helper.
+	deep := strings.Replace(files["pipeline/op/op.go"], "func helper() {}", "func helper() { panic(1) }", 1)
+	if err := os.WriteFile("pipeline/op/op.go", []byte(deep), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if changed := digests(); changed["train"] == base["train"] || changed["pack"] != base["pack"] {
+		t.Error("a change three calls away was not seen, or seen where nothing calls it")
 	}
 }
