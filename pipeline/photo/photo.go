@@ -1,0 +1,210 @@
+// Package photo is what is known of one photo file: its format, its size as
+// people see it, whether it is whole, and its pixels at another size.
+//
+// Files come from anywhere, and decoders written in C crash on some of them. So
+// the stages do not call Check and Resize themselves but a Pool's, which runs
+// them in worker processes: a crash, a hang or a flood of memory costs the one
+// photo.
+package photo
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// A Problem is why a photo is left out. "" is a good photo.
+type Problem string
+
+// The problems, as they stand in catalogue.csv and rejected.csv.
+const (
+	// Empty files have no bytes.
+	Empty Problem = "empty"
+	// NotAnImage files are of no image format that is known here.
+	NotAnImage Problem = "not-an-image"
+	// Truncated files end before the image does.
+	Truncated Problem = "truncated"
+	// Corrupt files have bytes that a strict decoder stumbles over.
+	Corrupt Problem = "corrupt"
+	// HeaderLies says that the header's size is not that of the data.
+	HeaderLies Problem = "header-lies"
+	// TooSmall images have a side below Limits.MinimumSide.
+	TooSmall Problem = "too-small"
+	// TooLarge images have more pixels than Limits.MaximumMegapixels, counting
+	// all frames of an animation, or are files far too long for that.
+	TooLarge Problem = "too-large"
+	// Unsupported images are of a format, or a rare variant of one, that is not
+	// let in.
+	Unsupported Problem = "unsupported"
+	// NoClass photos are good but their path names no class.
+	NoClass Problem = "no-class"
+	// DecoderCrash says that the decoder crashed, twice, or took too long.
+	DecoderCrash Problem = "decoder-crash"
+)
+
+// Limits say which photos are let in.
+type Limits struct {
+	MinimumSide       int // px
+	MaximumMegapixels int
+}
+
+func (l Limits) pixels() int64 { return int64(l.MaximumMegapixels) * 1e6 }
+
+// maximumBytes is the length beyond which a file is TooLarge unread: no photo
+// within the limit takes 8 bytes a pixel and 64 MB.
+func (l Limits) maximumBytes() int64 { return 64e6 + 8*l.pixels() }
+
+// Info is what is known of a photo.
+type Info struct {
+	// Format is jpeg, png, gif, webp, tiff, one of those that are recognised
+	// but not let in, or "".
+	Format string `json:"format"`
+	// Width and Height are in px and as people see the photo, turned upright by
+	// its EXIF orientation. They are 0 where they are not known.
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	// Problem is why the photo is not let in, Detail says more in words.
+	Problem Problem `json:"problem,omitempty"`
+	Detail  string  `json:"detail,omitempty"`
+}
+
+// A Rejection is an error that concerns one photo and not the program.
+type Rejection struct {
+	Problem Problem
+	Detail  string
+}
+
+func (r *Rejection) Error() string {
+	if r.Detail == "" {
+		return string(r.Problem)
+	}
+	return string(r.Problem) + ": " + r.Detail
+}
+
+func reject(problem Problem, format string, arguments ...any) *Rejection {
+	return &Rejection{problem, fmt.Sprintf(format, arguments...)}
+}
+
+// header is what stands in a file before its pixels.
+type header struct {
+	format        string
+	width, height int // as stored
+	// orientation is EXIF's, 1 to 8: how the stored image is to be turned.
+	orientation int
+	// alpha says that there may be transparency.
+	alpha bool
+}
+
+// upright is the size as people see it.
+func (h header) upright() (width, height int) {
+	if h.orientation >= 5 {
+		return h.height, h.width
+	}
+	return h.width, h.height
+}
+
+// format reads the header of and checks one image format.
+type format struct {
+	name  string
+	magic func(data []byte) bool
+	// header reads what stands before the pixels. nil is a format that is
+	// recognised but not let in.
+	header func(data []byte) (header, *Rejection)
+	// check reads all of the file as strictly as can be; the header has been
+	// found good and small enough.
+	check func(data []byte, head header, limits Limits) *Rejection
+}
+
+// formats are those that are recognised. What is let in are the formats that
+// libvips reads with loaders that it trusts with strangers' files and that can
+// be checked here to the last byte. SVG, PDF and all that ImageMagick would be
+// asked for (BMP among it) stay out.
+var formats = []format{
+	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG},
+	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG},
+	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF},
+	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP},
+	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF},
+	{"bmp", prefix("BM"), nil, nil},
+	{"heif", isHEIF, nil, nil},
+	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil},
+	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil},
+	{"psd", prefix("8BPS"), nil, nil},
+	{"ico", prefix("\x00\x00\x01\x00"), nil, nil},
+	{"pdf", prefix("%PDF"), nil, nil},
+	{"svg", isSVG, nil, nil},
+}
+
+func prefix(magics ...string) func(data []byte) bool {
+	return func(data []byte) bool {
+		for _, magic := range magics {
+			if bytes.HasPrefix(data, []byte(magic)) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// isHEIF recognises HEIC and AVIF, photos in ISO's base media format.
+func isHEIF(data []byte) bool {
+	if len(data) < 12 || string(data[4:8]) != "ftyp" {
+		return false
+	}
+	switch string(data[8:12]) {
+	case "heic", "heix", "hevc", "heim", "heis", "mif1", "msf1", "avif", "avis":
+		return true
+	}
+	return false
+}
+
+func isSVG(data []byte) bool {
+	start := bytes.TrimLeft(data[:min(len(data), 1000)], "\ufeff \t\r\n")
+	return bytes.HasPrefix(start, []byte("<svg")) ||
+		bytes.HasPrefix(start, []byte("<?xml")) && bytes.Contains(start, []byte("<svg"))
+}
+
+// recognise is the format of a file, nil if it is none that is known.
+func recognise(data []byte) *format {
+	for i := range formats {
+		if formats[i].magic(data) {
+			return &formats[i]
+		}
+	}
+	return nil
+}
+
+// Check reads all of a file and says what it is and whether it is whole. It
+// accepts nothing that a strict decoder finds truncated or corrupt.
+func Check(data []byte, limits Limits) Info {
+	info, rejection := check(data, limits)
+	if rejection != nil {
+		info.Problem, info.Detail = rejection.Problem, rejection.Detail
+	}
+	return info
+}
+
+func check(data []byte, limits Limits) (info Info, rejection *Rejection) {
+	if len(data) == 0 {
+		return info, reject(Empty, "0 bytes")
+	}
+	format := recognise(data)
+	if format == nil {
+		return info, reject(NotAnImage, "starts with %q", data[:min(len(data), 8)])
+	}
+	info.Format = format.name
+	if format.header == nil {
+		return info, reject(Unsupported, "%s is not let in", format.name)
+	}
+	head, rejection := format.header(data)
+	if rejection != nil {
+		return info, rejection
+	}
+	info.Width, info.Height = head.upright()
+	switch {
+	case min(head.width, head.height) < limits.MinimumSide:
+		return info, reject(TooSmall, "%d×%d px, a side is below %d px", info.Width, info.Height, limits.MinimumSide)
+	case int64(head.width)*int64(head.height) > limits.pixels():
+		return info, reject(TooLarge, "%d×%d px, more than %d megapixels", info.Width, info.Height, limits.MaximumMegapixels)
+	}
+	return info, format.check(data, head, limits)
+}
