@@ -19,6 +19,9 @@ type Definition struct {
 	// ReadsAll says that the stage prints the parameters of all stages, so that
 	// its section is all of them.
 	ReadsAll bool
+	// PrintsNames says that the output holds the data set's and experiment's
+	// names, so that they are part of what it is made from.
+	PrintsNames bool
 	// Engine says that the output's bytes depend on what computes.
 	Engine bool
 	// Resumes says that a killed run's folder is kept and gone on with.
@@ -43,10 +46,10 @@ var All = []Definition{
 	{Name: "train", Inputs: []string{"pack"}, Engine: true, Resumes: true, root: "models/%",
 		Informational: []string{"*.png", "runtime.json", "checkpoint*"},
 		Published:     []string{"history.csv"}},
-	{Name: "evaluate", Inputs: []string{"pack", "train"}, Engine: true, root: "data/interim/%/evaluate",
+	{Name: "evaluate", Inputs: []string{"pack", "train"}, Engine: true, PrintsNames: true, root: "data/interim/%/evaluate",
 		Informational: []string{"figures/*"},
 		Published:     []string{"metrics.json", "predictions.csv", "mistakes.csv", "figures/*"}},
-	{Name: "report", Inputs: []string{"fetch", "explore", "resize", "pack", "train", "evaluate"}, ReadsAll: true, root: "data/interim/%/report",
+	{Name: "report", Inputs: []string{"fetch", "explore", "resize", "pack", "train", "evaluate"}, ReadsAll: true, PrintsNames: true, root: "data/interim/%/report",
 		Published: []string{"report.md", "report.html", "figures/*"}},
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"catdog/pipeline/artifact"
@@ -105,6 +106,9 @@ func (p *Project) engine(definition *Definition) string {
 // parameters are a stage's own, as JSON by dotted key.
 func (p *Project) parameters(definition *Definition) map[string]string {
 	flat, sections := map[string]string{}, params.Named(p.Params.Sections)
+	if definition.PrintsNames {
+		flat["dataset"], flat["experiment"] = strconv.Quote(p.Params.Dataset), strconv.Quote(p.Params.Experiment)
+	}
 	if definition.ReadsAll {
 		flatten("", sections, flat)
 		return flat
