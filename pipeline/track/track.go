@@ -15,12 +15,13 @@ import (
 // Commands are track's subcommands: each gets the words behind its name and
 // where to print.
 var Commands = map[string]func(words []string, out io.Writer) error{
-	"build":  build,
-	"plan":   plan,
-	"status": status,
-	"dag":    dag,
-	"result": result,
-	"accept": accept,
+	"build":   build,
+	"plan":    plan,
+	"status":  status,
+	"dag":     dag,
+	"result":  result,
+	"accept":  accept,
+	"publish": publish,
 }
 
 // CodesFile holds the digests of the stages' code as they were built.

@@ -25,6 +25,6 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: track build|plan|status|dag|result|accept")
+	fmt.Fprintln(os.Stderr, "usage: track build|plan|status|dag|result|accept|publish")
 	os.Exit(2)
 }

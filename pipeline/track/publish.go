@@ -1,0 +1,192 @@
+package track
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/google/renameio/v2"
+
+	"catdog/pipeline/artifact"
+	"catdog/pipeline/stage"
+)
+
+// PublishedFolder holds the models that are committed, a folder a data set.
+const PublishedFolder = "models/published"
+
+// publish copies the current model, which must be fresh and measured, to
+// models/published/DATASET/: weights, model.json, a model card, and a manifest
+// of its own.
+func publish(_ []string, out io.Writer) error {
+	project, states, err := planned()
+	if err != nil {
+		return err
+	}
+	manifests := map[string]*artifact.Manifest{}
+	for _, state := range states {
+		if state.Verdict != stage.Fresh {
+			return fmt.Errorf("%s is %s; run make first", state.Definition.Name, describe(state))
+		}
+		manifests[state.Definition.Name] = state.Manifest
+	}
+	dataset := project.Params.Dataset
+	model := filepath.Join(stage.Find("train").Root(dataset), manifests["train"].Key)
+	var weights struct {
+		Weights string `json:"weights"`
+	}
+	description, err := readJSON(filepath.Join(model, "model.json"), &weights)
+	if err != nil {
+		return err
+	}
+	metrics := filepath.Join(project.Reports(), "metrics.json")
+	card, err := modelCard(description, metrics, filepath.Join(project.Reports(), "report.md"), manifests["train"])
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"model.json": description, "README.md": card}
+	for name, path := range map[string]string{weights.Weights: filepath.Join(model, weights.Weights), "metrics.json": metrics} {
+		if files[name], err = os.ReadFile(path); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+	}
+
+	folder := filepath.Join(PublishedFolder, dataset)
+	partial := folder + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(partial, 0o777); err != nil {
+		return err
+	}
+	for name, content := range files {
+		if err := renameio.WriteFile(filepath.Join(partial, name), content, 0o666); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+	}
+	recipe := artifact.Recipe{Stage: "publish", Inputs: map[string]string{"train": manifests["train"].Digest, "evaluate": manifests["evaluate"].Digest}}
+	digests := artifact.OpenDigests(filepath.Join(os.TempDir(), "no-such-cache"))
+	manifest, err := artifact.Commit(partial, PublishedFolder, recipe, nil, digests)
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(PublishedFolder, manifest.Key), folder); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "published %s (%s)\n", folder, strings.Join(names(manifest.Files), ", "))
+	return err
+}
+
+func names(files []artifact.File) []string {
+	var list []string
+	for _, file := range files {
+		list = append(list, file.Path)
+	}
+	return list
+}
+
+func readJSON(path string, into any) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return text, nil
+}
+
+// modelCard is what a stranger should know before using the model, after
+// Mitchell et al., "Model Cards for Model Reporting", 2019.
+func modelCard(description []byte, metricsPath, report string, trained *artifact.Manifest) ([]byte, error) {
+	type split struct {
+		N               int
+		Accuracy, Loss  float64
+		Low             float64 `json:"accuracy_low"`
+		High            float64 `json:"accuracy_high"`
+		AUC, Brier, ECE float64
+		Confusion       [][]int
+	}
+	var card struct {
+		Metrics struct {
+			Dataset, Experiment string
+			Classes             []string
+			Splits              map[string]split
+			Model               struct {
+				Digest     string
+				BestEpoch  int `json:"best_epoch"`
+				Parameters int
+			}
+		}
+		Model struct {
+			Weights string
+			Stored  struct {
+				Height, Width int
+				Mode          string
+			}
+			Input struct{ Height, Width int }
+		}
+		Report string
+		Code   string
+	}
+	if _, err := readJSON(metricsPath, &card.Metrics); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(description, &card.Model); err != nil {
+		return nil, fmt.Errorf("read model.json: %w", err)
+	}
+	card.Report, card.Code = filepath.ToSlash(filepath.Join("../../..", report)), trained.Code
+	var text bytes.Buffer
+	if err := cardTemplate.Execute(&text, card); err != nil {
+		return nil, fmt.Errorf("write the model card: %w", err)
+	}
+	return text.Bytes(), nil
+}
+
+var cardTemplate = template.Must(template.New("card").Funcs(template.FuncMap{
+	"percent": func(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) },
+	"recall": func(row []int, class int) string {
+		total := 0
+		for _, n := range row {
+			total += n
+		}
+		return fmt.Sprintf("%d of %d (%.1f %%)", row[class], total, 100*float64(row[class])/float64(max(total, 1)))
+	},
+}).Parse(`# Model card: {{.Metrics.Dataset}}, experiment {{.Metrics.Experiment}}
+{{with .Metrics}}
+Tells {{range $i, $c := .Classes}}{{if $i}} from {{end}}{{$c}}{{end}} in a photo. Trained from random weights on the {{.Splits.train.N}} photos of the data set's
+training split; the weights are those after epoch {{.Model.BestEpoch}}, chosen on {{.Splits.validation.N}} validation photos.
+
+| split | photos | accuracy | 95 % interval | loss |
+|---|---:|---:|---:|---:|
+{{range $name, $split := .Splits}}| {{$name}} | {{$split.N}} | {{percent $split.Accuracy}} | {{percent $split.Low}} – {{percent $split.High}} | {{printf "%.4f" $split.Loss}} |
+{{end}}
+Only the test split, which took no part in any choice, says how good it is on photos like these.
+AUC {{printf "%.4f" .Splits.test.AUC}}, Brier score {{printf "%.4f" .Splits.test.Brier}}, expected calibration error {{printf "%.4f" .Splits.test.ECE}}.
+
+| true class | recognised in the test split |
+|---|---:|
+{{$test := .Splits.test}}{{range $i, $c := .Classes}}| {{$c}} | {{recall (index $test.Confusion $i) $i}} |
+{{end}}{{end}}
+## Input
+
+Photos turned upright by EXIF, brought to {{.Model.Stored.Height}}×{{.Model.Stored.Width}} (mode {{.Model.Stored.Mode}}), cropped to the central {{.Model.Input.Height}}×{{.Model.Input.Width}},
+normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Metrics.Model.Digest}}).
+
+## Where it fails
+
+It always answers with one of its classes, also for a photo that shows neither. Photos unlike those of the data set
+(drawings, several animals, animals that fill little of the picture, unusual crops) were not measured and will fail more
+often than the table says. The most confident mistakes are listed in [the report]({{.Report}}).
+
+## Use
+
+    make classify PHOTOS=photo.jpg MODEL=models/published/{{.Metrics.Dataset}}
+`))
