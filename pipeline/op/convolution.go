@@ -81,12 +81,16 @@ func (c *convolution) bothGradients(x, gradient *gorgonia.Node) (gorgonia.Nodes,
 	var dx *Activation
 	var err error
 	if c.skip != nil {
-		// The sum takes the place of the skip's gradient.
 		addend := c.skip.gradient
 		children, expected = append(children, addend), append(expected, c.inputs[0])
-		dx = addend.Op().(Result).Value().(*Activation)
-	} else if dx, err = c.graph.lend(c.spec.Batch, c.spec.Height, c.spec.Width, c.spec.In); err != nil {
-		return nil, err
+		if o, ok := addend.Op().(Result); ok {
+			dx = o.Value().(*Activation) // the sum takes the addend's place
+		}
+	}
+	if dx == nil {
+		if dx, err = c.graph.lend(c.spec.Batch, c.spec.Height, c.spec.Width, c.spec.In); err != nil {
+			return nil, err
+		}
 	}
 
 	node, err := gorgonia.ApplyOp(&operation{
