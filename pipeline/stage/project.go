@@ -50,15 +50,15 @@ func OpenProject(codes map[string]string) (*Project, error) {
 	}
 	return &Project{
 		Params:  parameters,
-		from:    splitFrom(os.Getenv("FROM")),
+		from:    Paths(os.Getenv("FROM")),
 		codes:   codes,
 		digests: artifact.OpenDigests(filepath.Join("data/interim", dataset, "digests")),
 	}, nil
 }
 
-// splitFrom reads FROM: one path a line where there are several lines, else
+// Paths reads FROM or PHOTOS: one path a line where there are several lines, else
 // the whole text if such a file exists, else words.
-func splitFrom(text string) []string {
+func Paths(text string) []string {
 	text = strings.TrimSpace(text)
 	if strings.Contains(text, "\n") {
 		return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
