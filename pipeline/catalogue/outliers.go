@@ -26,9 +26,10 @@ var measures = []struct {
 }
 
 // outlierRule is the rule in words, for exploration.json.
-const outlierRule = "modified z-score of log(width·height) or of log(width/height) beyond the threshold; " +
-	"0.6745·(x − median)/MAD, where the MAD is 0 (x − median)/(1.2533·mean absolute deviation) " +
-	"(Iglewicz & Hoaglin 1993)"
+const outlierRule = "modified z-score of log(width·height) or log(width/height) beyond the threshold: " +
+	"0.6745·(x − median)/MAD (Iglewicz & Hoaglin 1993); MAD is that of all photos or, if larger, " +
+	"of those on the same side of the median, so that the long tail of a skewed distribution does not count; " +
+	"where the MAD is 0, (x − median)/(1.2533·mean absolute deviation)"
 
 // findOutliers applies the rule to all good photos, in the order of rows.
 func findOutliers(rows []Row, threshold float64) []outlier {
@@ -60,31 +61,48 @@ func findOutliers(rows []Row, threshold float64) []outlier {
 // modifiedZScores are robust distances from the median (B. Iglewicz and D.
 // Hoaglin, How to Detect and Handle Outliers, 1993, section 3.3): in standard
 // deviations if the values were normally distributed, and moved neither by the
-// outliers' number, up to half, nor by how far out they are. Where more than
-// half of the values are equal, the mean absolute deviation takes the place of
-// the median one; where all are, the scores are 0.
+// outliers' number, up to half, nor by how far out they are. Photos' sizes are
+// skewed (many at a site's largest size, a long tail below), so the deviation is
+// the median one of all values or, if larger, of those on the same side. Where
+// more than half of the values are equal, the mean absolute deviation takes its
+// place; where all are, the scores are 0.
 func modifiedZScores(values []float64) []float64 {
 	scores := make([]float64, len(values))
 	if len(values) == 0 {
 		return scores
 	}
 	median := quantile(sorted(values), 0.5)
-	deviations, mean := make([]float64, len(values)), 0.0
-	for i, value := range values {
-		deviations[i] = math.Abs(value - median)
-		mean += deviations[i] / float64(len(values))
+	var below, above, all []float64
+	sum := 0.0
+	for _, value := range values {
+		deviation := math.Abs(value - median)
+		all = append(all, deviation)
+		sum += deviation
+		if value <= median {
+			below = append(below, deviation)
+		}
+		if value >= median {
+			above = append(above, deviation)
+		}
 	}
-	unit := quantile(sorted(deviations), 0.5) / 0.6745
+	mad := func(deviations []float64) float64 { return quantile(sorted(deviations), 0.5) / 0.6745 }
+	unit := mad(all)
+	unitBelow, unitAbove := max(unit, mad(below)), max(unit, mad(above))
 	// Equal sizes differ by no more than rounding.
 	const nothing = 1e-9
 	if unit < nothing {
-		unit = mean * math.Sqrt(math.Pi/2)
+		unit = sum / float64(len(values)) * math.Sqrt(math.Pi/2)
+		unitBelow, unitAbove = unit, unit
 	}
 	if unit < nothing {
 		return scores
 	}
 	for i, value := range values {
-		scores[i] = (value - median) / unit
+		if value < median {
+			scores[i] = (value - median) / unitBelow
+		} else {
+			scores[i] = (value - median) / unitAbove
+		}
 	}
 	return scores
 }
