@@ -66,8 +66,12 @@ func (c *convolution) makeImage() error {
 	if err != nil {
 		return err
 	}
+	sums, err := allocate[C.double](d, 2*d.threads*roundUp(s.Out, device.Alignment))
+	if err != nil {
+		return err
+	}
 	c.image = C.struct_image_convolution_arguments{
-		padded: padded, partial: partial,
+		padded: padded, partial: partial, sums: sums,
 		batch: C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), out: C.int(s.Out),
 		threads: C.int(d.threads),
 	}
@@ -211,6 +215,8 @@ func (c *convolution) Forward(x device.Activation, w device.Vector, y device.Act
 	if c.onednn == nil {
 		arguments := c.image
 		arguments.x, arguments.w, arguments.y, arguments.pad = xp, wp, yp, c.pad(x)
+		written := y.(*activation)
+		written.sums, written.sumsVersion = c.image.sums, written.version
 		d.submit(d.kernels.image_forward, unsafe.Pointer(&arguments), unsafe.Sizeof(arguments))
 		return nil
 	}

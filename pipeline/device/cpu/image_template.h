@@ -24,7 +24,7 @@ void image_pad(const image_convolution_arguments &a) {
 
 // One group of pixels and BLOCKS blocks of output channels.
 template <int BLOCKS>
-inline void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels) {
+inline void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels, vec *first, vec *second) {
 	vec sum[BLOCKS][image_pixels] = {};
 	for (int k = 0; k < 3; k++, x += row, w += image_taps * out) {
 #pragma GCC unroll 9
@@ -42,7 +42,23 @@ inline void image_group(const float *x, size_t row, const float *w, int out, flo
 	for (int b = 0; b < BLOCKS; b++)
 #pragma GCC unroll 8
 		for (int p = 0; p < image_pixels; p++)
-			if (p < pixels) store(y + (b * plane + p) * BLOCK, sum[b][p]);
+			if (p < pixels) {
+				store(y + (b * plane + p) * BLOCK, sum[b][p]);
+				first[b] += sum[b][p];
+				second[b] += sum[b][p] * sum[b][p];
+			}
+}
+
+// One row of BLOCKS blocks of output channels; its sums are added to total.
+template <int BLOCKS>
+inline void image_row_forward(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int width, sums *total) {
+	vec first[BLOCKS] = {}, second[BLOCKS] = {};
+	int i = 0;
+	for (; i + image_pixels <= width; i += image_pixels)
+		image_group<BLOCKS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, image_pixels, first, second);
+	if (i < width)
+		image_group<BLOCKS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, width - i, first, second);
+	for (int b = 0; b < BLOCKS; b++) total[b].add(first[b], second[b]);
 }
 
 const char *image_forward(const void *arguments) {
@@ -51,16 +67,18 @@ const char *image_forward(const void *arguments) {
 	const int blocks = a.out / BLOCK;
 	const size_t plane = (size_t)a.height * a.width, row = image_row(a);
 #pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int i = 0; i < a.batch * a.height; i++) {
-		const size_t n = i / a.height, h = i % a.height;
-		for (int w = 0; w < a.width; w += image_pixels) {
-			const float *x = a.padded + (n * (a.height + 2) + h) * row + (size_t)w * image_channels;
-			float *y = a.y + (n * blocks * plane + h * a.width + w) * BLOCK;
-			const int pixels = a.width - w < image_pixels ? a.width - w : image_pixels;
+	for (int t = 0; t < a.threads; t++) {
+		sums *total = (sums *)a.sums + (size_t)t * blocks;
+		memset(total, 0, blocks * sizeof(sums));
+		const size_t rows = (size_t)a.batch * a.height;
+		for (size_t i = bound(rows, t, a.threads); i < bound(rows, t + 1, a.threads); i++) {
+			const size_t n = i / a.height, h = i % a.height;
+			const float *x = a.padded + (n * (a.height + 2) + h) * row;
+			float *y = a.y + (n * blocks * plane + h * a.width) * BLOCK;
 			int b = 0;
 			for (; b + 2 <= blocks; b += 2)
-				image_group<2>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, pixels);
-			if (b < blocks) image_group<1>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, pixels);
+				image_row_forward<2>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
+			if (b < blocks) image_row_forward<1>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
 		}
 	}
 	return NULL;

@@ -40,8 +40,10 @@ struct normalization_arguments {
 	// Of the operation itself, kept from forward to backward: channels padded
 	// to whole blocks each.
 	float *mean, *inverse; // inverse is 1/√(variance+epsilon)
-	float *slope, *offset; // coefficients of the pass under way
-	double *partial;       // threads × channels × 2
+	float *slope, *offset, *tilt, *constant; // coefficients of the pass under way
+	double *partial; // threads × channels × 2
+	// Such sums of x and x² by the convolution that made x; NULL: none.
+	const double *sums;
 	int parameters;        // length of scale, shift and their gradients
 	int batch, height, width, channels;
 	int pool, relu;
@@ -113,6 +115,7 @@ struct image_convolution_arguments {
 	float *padded;  // see image_pad
 	float *partial; // threads × 2 × 27 × out
 	int pad;        // x has changed since it was last padded
+	double *sums;   // of y and y², see normalization_arguments
 	int batch, height, width, out;
 	int threads;
 };

@@ -12,6 +12,7 @@
 namespace {
 
 typedef float vec __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
+typedef double wide __attribute__((vector_size(BLOCK * sizeof(double)), may_alias));
 typedef int32_t mask __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
 typedef uint32_t words __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
 
@@ -28,6 +29,15 @@ inline float lanes(vec v) {
 	for (int i = 0; i < BLOCK; i++) sum += v[i];
 	return sum;
 }
+
+// Sums over a channel block in double precision, of two things at once.
+struct sums {
+	wide first, second;
+	void add(vec a, vec b) {
+		first += __builtin_convertvector(a, wide);
+		second += __builtin_convertvector(b, wide);
+	}
+};
 
 // part's bounds when n items are divided among parts.
 inline size_t bound(size_t n, int part, int parts) { return n * part / parts; }

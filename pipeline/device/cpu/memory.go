@@ -23,6 +23,18 @@ type activation struct {
 	blockedValid bool     // of the two, which hold the values
 	plainValid   bool
 	version      uint64 // counts the writes
+	// sums are what normalisation wants of the values, by the operation that
+	// wrote version sumsVersion.
+	sums        *C.double
+	sumsVersion uint64
+}
+
+// statistics are the current values' sums, nil where nobody has taken them.
+func (a *activation) statistics() *C.double {
+	if a.sumsVersion != a.version {
+		return nil
+	}
+	return a.sums
 }
 
 // isPlain says whether activations and weights of so many channels lie plain.

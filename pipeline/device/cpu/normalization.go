@@ -28,7 +28,7 @@ func (d *Device) NewNormalization(spec device.NormalizationSpec) (device.Normali
 		return nil, errors.New("new normalization: a skip connection cannot follow pooling")
 	}
 	channels := roundUp(spec.Channels, device.Alignment)
-	statistics, err := allocate[C.float](d, 4*channels)
+	statistics, err := allocate[C.float](d, 6*channels)
 	if err != nil {
 		return nil, fmt.Errorf("new normalization: %w", err)
 	}
@@ -42,7 +42,7 @@ func (d *Device) NewNormalization(spec device.NormalizationSpec) (device.Normali
 	return &normalization{
 		device: d, spec: spec, height: spec.Height / spec.Pool, wide: spec.Width / spec.Pool,
 		arguments: C.struct_normalization_arguments{
-			mean: row(0), inverse: row(1), slope: row(2), offset: row(3), partial: partial,
+			mean: row(0), inverse: row(1), slope: row(2), offset: row(3), tilt: row(4), constant: row(5), partial: partial,
 			parameters: C.int(channels),
 			batch:      C.int(spec.Batch), height: C.int(spec.Height), width: C.int(spec.Width), channels: C.int(spec.Channels),
 			pool: C.int(spec.Pool), relu: boolean(spec.ReLU),
@@ -70,6 +70,9 @@ func (n *normalization) output(run C.operation, x device.Activation, scale, shif
 	o := n.device.operands()
 	a := n.arguments
 	a.x = o.read("x", x, s.Batch, s.Height, s.Width, s.Channels)
+	if o.err == nil {
+		a.sums = x.(*activation).statistics()
+	}
 	a.scale = o.vector("scale", scale, n.ParameterLen())
 	a.shift = o.vector("shift", shift, n.ParameterLen())
 	a.running_mean = o.vector("running mean", runningMean, n.ParameterLen())

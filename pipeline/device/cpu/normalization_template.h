@@ -5,13 +5,6 @@
 // Pixels whose sums are taken in float before they are added to a double.
 const size_t chunk = 4096;
 
-struct sums {
-	double first[BLOCK], second[BLOCK];
-	void add(vec a, vec b) {
-		for (int i = 0; i < BLOCK; i++) first[i] += a[i], second[i] += b[i];
-	}
-};
-
 // Planes (one image's block of channels) of part t; sums[block] are set.
 #define FOR_PLANES_OF_PART(a, t, blocks, sum)                                       \
 	sums *sum = (sums *)(a).partial + (size_t)(t) * (blocks);                       \
@@ -20,20 +13,18 @@ struct sums {
 	for (size_t p = bound(planes, t, (a).threads); p < bound(planes, (t) + 1, (a).threads); p++)
 
 // The sums over parts of channel c, in order.
-inline void total(const normalization_arguments &a, int c, double *first, double *second) {
-	const int blocks = blocks_of(a.channels);
+inline void total(const double *partial, int threads, int blocks, int c, double *first, double *second) {
 	*first = *second = 0;
-	for (int t = 0; t < a.threads; t++) {
-		const sums *s = (const sums *)a.partial + (size_t)t * blocks + c / BLOCK;
+	for (int t = 0; t < threads; t++) {
+		const sums *s = (const sums *)partial + (size_t)t * blocks + c / BLOCK;
 		*first += s->first[c % BLOCK];
 		*second += s->second[c % BLOCK];
 	}
 }
 
-// Sets mean and inverse, and updates the running statistics. Sums are of the
-// distance from the channel's first value, so that a mean much larger than
-// the deviation does not drown it.
-void normalization_statistics(const normalization_arguments &a) {
+// The sums are of the distance from the channel's first value, so that a mean
+// much larger than the deviation does not drown it.
+void normalization_sums(const normalization_arguments &a) {
 	const int blocks = blocks_of(a.channels);
 	const size_t plane = (size_t)a.height * a.width;
 #pragma omp parallel for schedule(static) num_threads(a.threads)
@@ -61,12 +52,18 @@ void normalization_statistics(const normalization_arguments &a) {
 			}
 		}
 	}
+}
+
+// Sets mean and inverse, and updates the running statistics.
+void normalization_statistics(const normalization_arguments &a) {
+	if (!a.sums) normalization_sums(a);
+	const size_t plane = (size_t)a.height * a.width;
 	const double count = (double)a.batch * plane;
 	for (int c = 0; c < a.channels; c++) {
 		double first, second;
-		total(a, c, &first, &second);
+		total(a.sums ? a.sums : a.partial, a.threads, blocks_of(a.channels), c, &first, &second);
 		const double shifted = first / count;
-		const double mean = shifted + a.x[c / BLOCK * plane * BLOCK + c % BLOCK];
+		const double mean = a.sums ? shifted : shifted + a.x[c / BLOCK * plane * BLOCK + c % BLOCK];
 		const double variance = fmax(second / count - shifted * shifted, 0);
 		const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
 		a.mean[c] = mean;
@@ -227,11 +224,21 @@ void normalization_reduce(const normalization_arguments &a) {
 	for (int c = 0; c < a.parameters; c++) {
 		double first = 0, second = 0;
 		if (c < a.channels) {
-			total(a, c, &first, &second);
+			total(a.partial, a.threads, blocks, c, &first, &second);
 			second = scales_divide(a, c / BLOCK) ? second / a.scale[c] : second * a.inverse[c];
 		}
 		a.dshift[c] = first;
 		a.dscale[c] = second;
+	}
+}
+
+// Of an input's gradient whose g is zero everywhere: tilt·(x − mean) + constant.
+void normalization_gradient_coefficients(const normalization_arguments &a) {
+	const float share = 1 / ((float)a.batch * a.height * a.width);
+	for (int c = 0; c < blocks_of(a.channels) * BLOCK; c++) {
+		const bool real = c < a.channels;
+		a.tilt[c] = real ? -a.slope[c] * a.inverse[c] * a.dscale[c] * share : 0;
+		a.constant[c] = real ? -a.slope[c] * a.dshift[c] * share : 0;
 	}
 }
 
@@ -242,18 +249,11 @@ void normalization_input_gradient(const normalization_arguments &a) {
 	const int blocks = blocks_of(a.channels), pool = POOL ? POOL : a.pool;
 	const int rows = a.height / pool, columns = a.width / pool;
 	const size_t plane = (size_t)a.height * a.width, pooled = (size_t)rows * columns;
-	const float share = 1 / ((float)a.batch * plane);
 #pragma omp parallel for schedule(static) num_threads(a.threads)
 	for (int p = 0; p < a.batch * blocks; p++) {
 		const int c = p % blocks * BLOCK;
 		const vec mean = load(a.mean + c), slope = load(a.slope + c), offset = load(a.offset + c);
-		// Of a gradient that is zero everywhere; padding's slope is zero.
-		vec tilt, constant;
-		for (int i = 0; i < BLOCK; i++) {
-			const bool real = c + i < a.channels;
-			tilt[i] = real ? -slope[i] * a.inverse[c + i] * a.dscale[c + i] * share : 0;
-			constant[i] = real ? -slope[i] * a.dshift[c + i] * share : 0;
-		}
+		const vec tilt = load(a.tilt + c), constant = load(a.constant + c);
 		const float *x = a.x + p * plane * BLOCK, *dy = a.dy + p * pooled * BLOCK;
 		float *dx = a.dx + p * plane * BLOCK;
 		if (POOL == 1) {
@@ -314,6 +314,7 @@ const char *normalization_backward(const void *arguments) {
 	const normalization_arguments a = *(const normalization_arguments *)arguments;
 	normalization_coefficients(a);
 	a.relu ? WITH_POOL(normalization_reduce, true) : WITH_POOL(normalization_reduce, false);
+	normalization_gradient_coefficients(a);
 	a.relu ? WITH_POOL(normalization_input_gradient, true) : WITH_POOL(normalization_input_gradient, false);
 	return NULL;
 }
