@@ -22,6 +22,9 @@ func (f *findings) draw(ctx context.Context, job *stage.Job) error {
 			return err
 		}
 	}
+	if err := f.drawSheet(job, folder); err != nil {
+		return err
+	}
 	if len(f.history) == 0 {
 		return ctx.Err()
 	}

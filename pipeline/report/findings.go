@@ -30,7 +30,8 @@ type findings struct {
 	summary     []byte     // of the network
 	history     []record.Row
 	metrics     metrics
-	mistakes    [][]string // path, class, predicted, probability
+	predictions [][]string // path, class, predicted, probability, …
+	mistakes    [][]string // the same columns
 	// figures are the contents of the figures by their names, e.g. roc.svg.
 	figures map[string][]byte
 	// explored and evaluated are the names of these stages' figures.
@@ -123,6 +124,7 @@ func read(job *stage.Job) (*findings, error) {
 	f.history = from.history("train", "history.csv")
 	var measured *metrics
 	from.json("evaluate", "metrics.json", &measured)
+	f.predictions = from.csv("evaluate", "predictions.csv", 4)
 	f.mistakes = from.csv("evaluate", "mistakes.csv", 4)
 	f.explored = from.drawings("explore", f.figures)
 	f.evaluated = from.drawings("evaluate", f.figures)

@@ -15,7 +15,7 @@ import (
 
 // Run is the stage report. It writes report.md, report.html and the figures
 // that no other stage publishes: figures/loss.svg, accuracy.svg and
-// network.svg, and photos.png where the photos are drawn ones. report.md also
+// network.svg, and photos.jpg where the photos are drawn ones. report.md also
 // shows the figures of explore and evaluate, which lie beside them once
 // published.
 //

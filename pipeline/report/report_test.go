@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -175,5 +178,35 @@ func TestWordsAreNoMarkdown(t *testing.T) {
 	}
 	if !bytes.Contains(page, []byte("<title>&lt;b&gt;</title>")) {
 		t.Error("the title is not escaped")
+	}
+}
+
+// Photos are shown if the program drew them, and never else.
+func TestSheet(t *testing.T) {
+	for _, drawn := range []bool{true, false} {
+		job := testJob(t)
+		raw := job.Input("fetch")
+		raw.Folder = t.TempDir()
+		raw.Manifest.Origin = fmt.Appendf(nil, `{"drawn":%t}`, drawn)
+		predictions := "path,class,predicted,probability,p_cat,p_dog\n"
+		for i := range 20 {
+			name := fmt.Sprintf("cat.%d.png", i)
+			predictions += name + ",cat,cat,0.9,0.9,0.1\n"
+			var photo bytes.Buffer
+			if err := png.Encode(&photo, image.NewGray(image.Rect(0, 0, 20, 10))); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(raw.Path(name), photo.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(job.Input("evaluate").Path("predictions.csv"), []byte(predictions), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		text := written(t, job, "report.md")
+		_, err := os.Stat(filepath.Join(job.Folder, "figures", "photos.jpg"))
+		if shown := err == nil; shown != drawn || strings.Contains(text, "figures/photos.jpg") != drawn {
+			t.Errorf("drawn %t: photos in the report: %t", drawn, shown)
+		}
 	}
 }

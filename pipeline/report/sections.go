@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path"
 	"slices"
 	"strings"
 
@@ -42,7 +43,7 @@ func (f *findings) figure(d *document, names ...string) {
 	var shown []string
 	for _, name := range names {
 		if _, ok := f.figures[name]; ok {
-			words := strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(name, ".svg"), ".png"), "-", " ")
+			words := strings.ReplaceAll(strings.TrimSuffix(name, path.Ext(name)), "-", " ")
 			shown = append(shown, fmt.Sprintf("![%s](figures/%s)", words, strings.ReplaceAll(name, " ", "%20")))
 		}
 	}
@@ -67,7 +68,7 @@ func (f *findings) writeResult(d *document, job *stage.Job) {
 	d.table("lrrrr", []string{"split", "photos", "accuracy", "95 % interval", "loss"}, rows)
 	d.paragraph("The network learnt from the training photos and was chosen by the validation photos; the test photos decided nothing. " +
 		"The intervals are Wilson's: what other photos of the same kind could give.")
-	f.figure(d, "photos.png")
+	f.figure(d, "photos.jpg")
 }
 
 func (f *findings) writeData(d *document, job *stage.Job) {
