@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -76,7 +78,12 @@ func (n Network) MarshalJSON() ([]byte, error) {
 func (n *Network) UnmarshalJSON(text []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
-	return decoder.Decode((*params.Network)(n))
+	err := decoder.Decode((*params.Network)(n))
+	var mismatch *yaml.TypeError
+	if errors.As(err, &mismatch) {
+		return fmt.Errorf("network: %s", strings.Join(mismatch.Errors, "; "))
+	}
+	return err
 }
 
 // A Model is a network with its weights.
