@@ -47,11 +47,11 @@ func download(ctx context.Context, reporter *progress.Reporter, from, folder str
 		return nil, fmt.Errorf("%s: not a URL", from)
 	}
 	match := sha256Fragment.FindStringSubmatch(address.Fragment)
+	address.Fragment = ""
 	if match == nil {
 		return nil, fmt.Errorf("%s: say what is expected, as URL#sha256=HEX", address.Redacted())
 	}
 	want := strings.ToLower(match[1])
-	address.Fragment = ""
 	d := &downloaded{file: filepath.Join(folder, want+".zip"), name: path.Base(address.Path)}
 	if _, err := os.Stat(d.file); err == nil {
 		return d, nil

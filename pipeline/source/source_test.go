@@ -28,6 +28,9 @@ func fetch(t *testing.T, limits params.Limits, from ...string) (string, error) {
 	return folder, err
 }
 
+// nothing shows no progress.
+var nothing = progress.Discard()
+
 var usual = params.Limits{Files: 1000, Megabytes: 100, Ratio: 200}
 
 // contents are the files in a folder.
