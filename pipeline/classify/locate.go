@@ -1,0 +1,98 @@
+package classify
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"catdog/pipeline/artifact"
+	"catdog/pipeline/evaluate"
+	"catdog/pipeline/model"
+	"catdog/pipeline/stage"
+)
+
+// published holds the models that are committed, a folder a data set.
+const published = "models/published"
+
+// locate is the folder of the model to use: the one that is named, if any;
+// else the current one of the data set and experiment, else the one published
+// for the data set, else the first one published. Where no data set is named
+// published models come first.
+func locate(named string, dataset bool, project *stage.Project) (folder string, err error) {
+	if named != "" {
+		if filepath.Base(named) == model.FileName {
+			named = filepath.Dir(named)
+		}
+		return filepath.Clean(named), nil
+	}
+	if !dataset {
+		if folder, err := firstPublished(); folder != "" || err != nil {
+			return folder, err
+		}
+	}
+	if folder, err := current(project); folder != "" || err != nil {
+		return folder, err
+	}
+	own := filepath.Join(published, project.Params.Dataset)
+	if _, err := os.Stat(filepath.Join(own, model.FileName)); err == nil {
+		return own, nil
+	}
+	if folder, err = firstPublished(); folder != "" || err != nil {
+		return folder, err
+	}
+	return "", fmt.Errorf("there is no model of %s yet and none in %s: train one with make, or name one: MODEL=folder", project.Params.Dataset, published)
+}
+
+// current is the data set's and experiment's model, "" if there is none.
+func current(project *stage.Project) (folder string, err error) {
+	train := stage.Find("train")
+	manifest, err := artifact.ReadManifest(project.Pointer(train))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	folder = filepath.Join(train.Root(project.Params.Dataset), manifest.Key)
+	// What model.json says of the weights is checked when they are read.
+	name := filepath.Join(folder, model.FileName)
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("read the current model: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	if want := manifest.Find(model.FileName); want == nil || hex.EncodeToString(sum[:]) != want.SHA256 {
+		return "", fmt.Errorf("%s is %w: not the bytes that its manifest lists", name, artifact.ErrDamaged)
+	}
+	return folder, nil
+}
+
+// firstPublished is the first published model by name, "" if there is none.
+func firstPublished() (string, error) {
+	found, err := filepath.Glob(filepath.Join(published, "*", model.FileName))
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return filepath.Dir(found[0]), nil
+}
+
+// measured is what is known of how good a model is: metrics that lie beside it
+// or in reports/ and are of the same weights. nil if there are none.
+func measured(folder string, m *model.Model) *evaluate.Metrics {
+	candidates := []string{filepath.Join(folder, "metrics.json")}
+	if reports, err := filepath.Glob(stage.Reports("*", "*") + "/metrics.json"); err == nil {
+		candidates = append(candidates, reports...)
+	}
+	for _, name := range candidates {
+		var metrics evaluate.Metrics
+		text, err := os.ReadFile(name)
+		if err == nil && json.Unmarshal(text, &metrics) == nil && metrics.Model.Digest == m.SHA256 {
+			return &metrics
+		}
+	}
+	return nil
+}
