@@ -55,6 +55,9 @@ build: bin/.built
 # Goals that need to know what is stale make this file read build/plan.mk,
 # which make then brings up to date first (building what asks), once.
 ifneq ($(filter all $(STAGES),$(GOALS)),)
+ifeq ($(wildcard build/plan.mk),)
+$(shell mkdir -p build && touch build/plan.mk) # make speaks of a missing file as of an error
+endif
 include build/plan.mk
 ifeq ($(MAKE_RESTARTS),)
 build/plan.mk: bin/.built FORCE
