@@ -1,11 +1,16 @@
 package augment
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"catdog/pipeline/pack"
@@ -76,6 +81,301 @@ func TestEpochGivesTheBatchesInOrder(t *testing.T) {
 		}
 		if after := runtime.NumGoroutine(); after > before {
 			t.Errorf("%d goroutines, before %d", after, before)
+		}
+	}
+}
+
+var errFailed = errors.New("failed")
+
+func TestNothingRunsOnWhenAnEpochEndsEarly(t *testing.T) {
+	s := newSource(t, noise(64, 72, 72, 2), options(4, everything))
+	ctx, cancel := context.WithCancel(context.Background())
+	for name, work := range map[string]func(int) error{
+		"work fails": func(index int) error {
+			if index == 3 {
+				return errFailed
+			}
+			return nil
+		},
+		"cancelled": func(index int) error {
+			if index == 2 {
+				cancel()
+			}
+			return nil
+		},
+		"work panics": func(int) error { panic("at the disco") },
+	} {
+		before := runtime.NumGoroutine()
+		var err error
+		func() {
+			defer func() {
+				if cause := recover(); cause != nil {
+					err = errFailed
+				}
+			}()
+			err = s.Epoch(ctx, 0, 0, func(index int, _, _ []float32) error { return work(index) })
+		}()
+		if !errors.Is(err, errFailed) && !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after := runtime.NumGoroutine(); after > before {
+			t.Errorf("%s: %d goroutines, before %d", name, after, before)
+		}
+	}
+	if err := s.Epoch(context.Background(), 0, s.Steps()+1, nil); err == nil {
+		t.Error("an epoch begins behind its end")
+	}
+}
+
+func TestBatchesDoNotDependOnThreads(t *testing.T) {
+	s := newSource(t, noise(40, 72, 72, 2), options(5, everything))
+	var wait sync.WaitGroup
+	for worker := range 16 {
+		wait.Go(func() {
+			epoch, index := worker/s.Steps(), worker%s.Steps()
+			images, targets := s.buffers()
+			s.Batch(epoch, index, images, targets)
+			wantImages, wantTargets := s.buffers()
+			newSource(t, s.images, s.options).Batch(epoch, index, wantImages, wantTargets)
+			if !slices.Equal(images, wantImages) || !slices.Equal(targets, wantTargets) {
+				t.Errorf("epoch %d, batch %d differs", epoch, index)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestSeedAndEpochChangeBatches(t *testing.T) {
+	of := func(seed, epoch int) []float32 {
+		o := options(8, everything)
+		o.Seed = seed
+		s := newSource(t, noise(8, 72, 72, 2), o)
+		images, targets := s.buffers()
+		s.Batch(epoch, 0, images, targets)
+		return images
+	}
+	one := of(1, 1)
+	for name, other := range map[string][]float32{"seed": of(2, 1), "epoch": of(1, 2)} {
+		if slices.Equal(one, other) {
+			t.Errorf("another %s gives the same batch", name)
+		}
+	}
+}
+
+func TestAnEpochShowsEachImageAtMostOnce(t *testing.T) {
+	images := make([]pack.Image, 107)
+	for i := range images {
+		images[i].Pixels = bytes.Repeat([]byte{byte(i)}, 8*8*3)
+	}
+	o := options(10, nothing)
+	o.Height, o.Width, o.InputHeight, o.InputWidth = 8, 8, 8, 8
+	s := newSource(t, images, o)
+	left := map[int]bool{}
+	for epoch := range 30 {
+		shown := map[int]bool{}
+		err := s.Epoch(context.Background(), epoch, 0, func(_ int, images, _ []float32) error {
+			for i := range o.Batch {
+				value := (images[i*8*8*3]*o.Std[0] + o.Mean[0]) * 255
+				which := int(math.Round(float64(value)))
+				if shown[which] {
+					t.Errorf("epoch %d shows %d twice", epoch, which)
+				}
+				shown[which] = true
+			}
+			return nil
+		})
+		if err != nil || len(shown) != 100 {
+			t.Errorf("epoch %d shows %d images: %v", epoch, len(shown), err)
+		}
+		for i := range images {
+			if !shown[i] {
+				left[i] = true
+			}
+		}
+	}
+	if len(left) < 60 {
+		t.Errorf("only %d images are left out in 30 epochs of 7", len(left))
+	}
+}
+
+func TestOrdersAreUniform(t *testing.T) {
+	const epochs, n = 5000, 10
+	var counts [n][n]int
+	order := make([]int32, n)
+	for epoch := range epochs {
+		newStream(1, epoch, forOrder, 0).shuffle(order)
+		for place, image := range order {
+			counts[place][image]++
+		}
+	}
+	for place := range counts {
+		for image, count := range counts[place] {
+			// Five standard deviations of a binomial variable.
+			if math.Abs(float64(count)-epochs/n) > 5*math.Sqrt(epochs*0.1*0.9) {
+				t.Errorf("image %d stands %d times at %d", image, count, place)
+			}
+		}
+	}
+}
+
+func TestWithoutVariationTheCentreIsShown(t *testing.T) {
+	s := newSource(t, noise(6, 72, 72, 2), options(6, nothing))
+	o := &s.options
+	images, targets := s.buffers()
+	s.Batch(0, 0, images, targets)
+	size := 64 * 64 * 3
+	seen := make([]float32, size)
+	for i, which := range s.orderOf(0) {
+		pixels := s.images[which].Pixels
+		got := images[i*size : (i+1)*size]
+		Centre(pixels, 72, 72, 64, 64, o.Mean, o.Std, false, seen)
+		if !slices.Equal(got, seen) {
+			t.Error("training and evaluation see different things")
+		}
+		for y := range 64 {
+			for x := range 64 {
+				for c := range 3 {
+					v := float64(pixels[((y+4)*72+x+4)*3+c])
+					want := (v/255 - float64(o.Mean[c])) / float64(o.Std[c])
+					if have := float64(got[(y*64+x)*3+c]); math.Abs(have-want) > 1e-6 {
+						t.Fatalf("pixel %d,%d: %g, must be %g", x, y, have, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestHalfOfTheImagesAreMirrored(t *testing.T) {
+	s := newSource(t, noise(200, 20, 20, 2), func() Options {
+		o := options(200, params.Augment{Flip: true, Scale: 1, Aspect: 1})
+		o.Height, o.Width, o.InputHeight, o.InputWidth = 20, 20, 18, 18
+		return o
+	}())
+	images, targets := s.buffers()
+	s.Batch(0, 0, images, targets)
+	size, mirrored := 18*18*3, 0
+	plain, mirror := make([]float32, size), make([]float32, size)
+	for i, which := range s.orderOf(0) {
+		pixels, o := s.images[which].Pixels, &s.options
+		Centre(pixels, 20, 20, 18, 18, o.Mean, o.Std, false, plain)
+		Centre(pixels, 20, 20, 18, 18, o.Mean, o.Std, true, mirror)
+		for y := range 18 {
+			for x := range 18 {
+				if a, b := plain[(y*18+x)*3:], mirror[(y*18+17-x)*3:]; !slices.Equal(a[:3], b[:3]) {
+					t.Fatalf("pixel %d,%d is not mirrored", x, y)
+				}
+			}
+		}
+		switch got := images[i*size : (i+1)*size]; {
+		case slices.Equal(got, mirror):
+			mirrored++
+		case !slices.Equal(got, plain):
+			t.Fatal("neither the image nor its mirror image")
+		}
+	}
+	if mirrored < 65 || mirrored > 135 {
+		t.Errorf("%d of 200 are mirrored", mirrored)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	target := make([]float32, 4)
+	smooth(target, 2, 0.2)
+	if !slices.Equal(target, []float32{0.05, 0.05, 0.85, 0.05}) {
+		t.Errorf("%v", target)
+	}
+	for _, a := range []params.Augment{nothing, everything, {Scale: 1, Aspect: 1, Mixup: 1}, {Scale: 1, Aspect: 1, Cutmix: 1}} {
+		o := options(9, a)
+		o.Classes = 5
+		s := newSource(t, noise(90, 72, 72, 5), o)
+		images, targets := s.buffers()
+		for index := range s.Steps() {
+			s.Batch(0, index, images, targets)
+			for i := range o.Batch {
+				var sum float64
+				for _, share := range targets[i*5 : (i+1)*5] {
+					sum += float64(share)
+				}
+				if math.Abs(sum-1) > 1e-6 {
+					t.Fatalf("targets %v", targets[i*5:(i+1)*5])
+				}
+			}
+		}
+	}
+}
+
+// Of two classes, black and white, the share of white in an input must be that
+// of its target.
+func TestMixedTargetsAreTheSharesOfTheImages(t *testing.T) {
+	images := []pack.Image{
+		{Class: 0, Pixels: make([]byte, 72*72*3)},
+		{Class: 1, Pixels: bytes.Repeat([]byte{255}, 72*72*3)},
+	}
+	for name, a := range map[string]params.Augment{"mixup": {Scale: 1, Aspect: 1, Mixup: 1}, "cutmix": {Scale: 1, Aspect: 1, Cutmix: 1}} {
+		o := options(2, a)
+		o.LabelSmoothing = 0
+		s := newSource(t, images, o)
+		inputs, targets := s.buffers()
+		var least, most float32 = 1, 0
+		for epoch := range 100 {
+			s.Batch(epoch, 0, inputs, targets)
+			for i := range 2 {
+				var white float64
+				for j, v := range inputs[i*64*64*3 : (i+1)*64*64*3] {
+					white += float64(v*o.Std[j%3] + o.Mean[j%3])
+				}
+				if share := white / (64 * 64 * 3); math.Abs(share-float64(targets[i*2+1])) > 1e-4 {
+					t.Errorf("%s: %g is white, target %v", name, share, targets[i*2:i*2+2])
+				}
+				least, most = min(least, targets[i*2+1]), max(most, targets[i*2+1])
+			}
+		}
+		if least > 0.1 || most < 0.9 {
+			t.Errorf("%s: shares from %g to %g", name, least, most)
+		}
+	}
+}
+
+func TestShareOfBatchesThatAreMixed(t *testing.T) {
+	o := options(2, params.Augment{Scale: 1, Aspect: 1, Mixup: 0.2, Cutmix: 0.3})
+	o.Height, o.Width, o.InputHeight, o.InputWidth, o.LabelSmoothing = 8, 8, 8, 8, 0
+	s := newSource(t, noise(2, 8, 8, 2), o)
+	images, targets := s.buffers()
+	mixed := 0
+	for epoch := range 1000 {
+		s.Batch(epoch, 0, images, targets)
+		if targets[0] != 0 && targets[0] != 1 {
+			mixed++
+		}
+	}
+	// A few cut rectangles of 8×8 pixels are empty.
+	if mixed < 420 || mixed > 560 {
+		t.Errorf("%d of 1000 batches are mixed", mixed)
+	}
+}
+
+func TestTheSteadyStateAllocatesNothing(t *testing.T) {
+	s := newSource(t, noise(64, 72, 72, 2), options(32, everything))
+	images, targets := s.buffers()
+	if n := testing.AllocsPerRun(10, func() { s.Batch(0, 1, images, targets) }); n > 0 {
+		t.Errorf("%g allocations a batch", n)
+	}
+}
+
+func TestWrongOptionsAreRefused(t *testing.T) {
+	for want, spoil := range map[string]func(*Options){
+		"do not fill one batch of 65": func(o *Options) { o.Batch = 65 },
+		"at least 1":                  func(o *Options) { o.InputWidth = 0 },
+		"at most 1, not 1.2":          func(o *Options) { o.Augment.Mixup, o.Augment.Cutmix = 0.6, 0.6 },
+		"must be above 0":             func(o *Options) { o.Std[1] = 0 },
+		"must be 72×71×3":             func(o *Options) { o.Width = 71 },
+		"and below 1":                 func(o *Options) { o.Classes = 1 },
+	} {
+		o := options(8, nothing)
+		spoil(&o)
+		if _, err := New(noise(64, 72, 72, 2), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, must say %q", err, want)
 		}
 	}
 }

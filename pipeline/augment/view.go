@@ -82,17 +82,16 @@ func draw(random stream, o *Options) view {
 	return v
 }
 
-// crop is a random window of a stored image. Its share of the area is uniform
-// in [scale, 1]; the logarithm of its aspect ratio's change is uniform in
-// ±log(aspect), or as much of that as fits into the image at that area; its
-// place is uniform.
+// crop is a random window of a stored image. The logarithm of its aspect ratio's
+// change is uniform in ±log(aspect), its share of the area in [scale, 1] or
+// the most that fits with that aspect ratio, its place uniform.
 func crop(random stream, a *params.Augment, height, width int) window {
-	area := random.between(drawArea, a.Scale, 1)
-	limit := min(math.Log(a.Aspect), -math.Log(area))
-	aspect := math.Exp(random.between(drawAspect, -limit, limit))
+	change := random.between(drawAspect, -math.Log(a.Aspect), math.Log(a.Aspect))
+	area := min(random.between(drawArea, a.Scale, 1), math.Exp(-math.Abs(change)))
+	aspect := math.Exp(change)
 	w := window{
-		width:  math.Sqrt(area*aspect) * float64(width),
-		height: math.Sqrt(area/aspect) * float64(height),
+		width:  min(1, math.Sqrt(area*aspect)) * float64(width),
+		height: min(1, math.Sqrt(area/aspect)) * float64(height),
 	}
 	w.x = w.width/2 + random.uniform(drawX)*(float64(width)-w.width)
 	w.y = w.height/2 + random.uniform(drawY)*(float64(height)-w.height)
