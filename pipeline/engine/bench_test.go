@@ -10,7 +10,7 @@ import (
 )
 
 // fourBlocks is a plain network of 3×3 convolutions, each followed by
-// normalisation, ReLU and 2×2 pooling.
+// normalisation, ReLU and 2×2 pooling: 397,090 parameters.
 func fourBlocks() *network.Description {
 	b := newBoard(64, 64, 2)
 	for _, channels := range []int{32, 64, 128, 256} {
@@ -21,7 +21,7 @@ func fourBlocks() *network.Description {
 	return &b.Description
 }
 
-// residualNet has 1.94 million parameters.
+// residualNet has 1,939,490 parameters.
 func residualNet() *network.Description {
 	b := newBoard(64, 64, 2)
 	b.block(32, 2)
@@ -71,6 +71,23 @@ func measure(b *testing.B, n *network.Description, d device.Device, size int) {
 		run()
 	}
 	b.ReportMetric(float64(b.N*size)/time.Since(start).Seconds(), "images/s")
+}
+
+// What a step allocates is the tape machine's: the argument lists of its
+// instructions and two channels, a few small objects an operation, whatever
+// the batch and the layers' sizes.
+func TestStepAllocatesLittle(t *testing.T) {
+	n := fourBlocks()
+	m := build(t, n, idle{reference.New()}, options(64))
+	images, targets := batch(n, 64, 1)
+	count := testing.AllocsPerRun(20, func() {
+		if _, _, err := m.Step(1, 1, 1e-3, images, targets); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if operations := len(m.training.graph.AllNodes()); count > 6*float64(operations) {
+		t.Errorf("a step allocates %g objects with %d nodes in the graph", count, operations)
+	}
 }
 
 // idle is a device whose operations compute nothing.

@@ -45,6 +45,7 @@ type Trainer interface {
 	Predict(weights Weights, images []float32, logits []float32) error
 	// Weights returns parameters and running statistics, in the layers' order:
 	// NAME.weight, NAME.bias, NAME.scale, NAME.shift, NAME.mean, NAME.variance.
+	// It is nil for an average that is not kept.
 	Weights(Weights) []Tensor
 	// SetWeights replaces them all; the moving average too, and the
 	// optimiser's state starts anew.
