@@ -86,8 +86,8 @@ func (s *Source) Batch(epoch, index int, images, targets []float32) {
 	o := &s.options
 	order := s.orderOf(epoch)[index*o.Batch : (index+1)*o.Batch]
 	size := o.InputHeight * o.InputWidth * 3
-	c := canvases.Get().(*canvas)
-	defer canvases.Put(c)
+	c := takeCanvas()
+	defer c.giveBack()
 	for i, which := range order {
 		image := &s.images[which]
 		v := draw(newStream(o.Seed, epoch, forView, int(which)), o)

@@ -1,9 +1,6 @@
 package augment
 
-import (
-	"math"
-	"sync"
-)
+import "math"
 
 // A canvas holds a part of a stored image while an input is made from it: a
 // pixel is one word with red, green and blue in lanes of 20 bits, so that one
@@ -23,7 +20,25 @@ const (
 	unit = 1 << 16
 )
 
-var canvases = sync.Pool{New: func() any { return new(canvas) }}
+// canvases are those at rest; unlike a sync.Pool they outlive garbage
+// collections, so that the steady state allocates nothing.
+var canvases = make(chan *canvas, 16)
+
+func takeCanvas() *canvas {
+	select {
+	case c := <-canvases:
+		return c
+	default:
+		return new(canvas)
+	}
+}
+
+func (c *canvas) giveBack() {
+	select {
+	case canvases <- c:
+	default:
+	}
+}
 
 // toInput is how a colour's values, in 0…one·255, become normalised ones.
 type toInput struct {
@@ -50,9 +65,9 @@ func Centre(pixels []byte, height, width, inputHeight, inputWidth int, mean, std
 	w := centre(height, width, inputHeight, inputWidth)
 	p := place(w, 0, mirror, inputHeight, inputWidth)
 	t := normalise(&unchanged, mean, std)
-	c := canvases.Get().(*canvas)
+	c := takeCanvas()
+	defer c.giveBack()
 	c.render(pixels, height, width, p, &t, inputHeight, inputWidth, out)
-	canvases.Put(c)
 }
 
 // render makes an input from a stored image in one resampling: bilinear, the
