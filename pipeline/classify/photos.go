@@ -111,7 +111,7 @@ func inArchive(archive string, entries []*zip.File) (found []file) {
 	return found
 }
 
-func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+func hidden(name string) bool { return len(name) > 1 && name[0] == '.' && name != ".." }
 
 // read is the file's content. An error concerns this file alone.
 func (f file) read(pool *photo.Pool) ([]byte, error) {
