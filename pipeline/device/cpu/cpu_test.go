@@ -47,6 +47,7 @@ func TestConform(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	d := openTest(t, 2, isa.Detect())
+	t.Log(d.Describe())
 	if got, prefix := d.Describe(), isa.Describe(2, "float32")+" oneDNN "; !strings.HasPrefix(got, prefix) {
 		t.Errorf("Describe: %q, expected it to begin with %q", got, prefix)
 	}

@@ -26,12 +26,14 @@ void image_pad(const image_convolution_arguments &a) {
 template <int BLOCKS>
 inline void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels, vec *first, vec *second) {
 	vec sum[BLOCKS][image_pixels] = {};
-	for (int k = 0; k < 3; k++, x += row, w += image_taps * out) {
-#pragma GCC unroll 9
-		for (int j = 0; j < image_taps; j++) {
+	for (int k = 0; k < 3; k++, x += row) {
+		// Not unrolled: the compiler would keep the inputs that the taps share
+		// and run out of registers.
+#pragma GCC unroll 1
+		for (int j = 0; j < image_taps; j++, w += out) {
 			vec weight[BLOCKS];
 #pragma GCC unroll 2
-			for (int b = 0; b < BLOCKS; b++) weight[b] = load(w + j * out + b * BLOCK);
+			for (int b = 0; b < BLOCKS; b++) weight[b] = load(w + b * BLOCK);
 #pragma GCC unroll 8
 			for (int p = 0; p < image_pixels; p++)
 #pragma GCC unroll 2
@@ -51,7 +53,7 @@ inline void image_group(const float *x, size_t row, const float *w, int out, flo
 
 // One row of BLOCKS blocks of output channels; its sums are added to total.
 template <int BLOCKS>
-inline void image_row_forward(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int width, sums *total) {
+__attribute__((noinline)) void image_row_forward(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int width, sums *total) {
 	vec first[BLOCKS] = {}, second[BLOCKS] = {};
 	int i = 0;
 	for (; i + image_pixels <= width; i += image_pixels)
@@ -86,7 +88,7 @@ const char *image_forward(const void *arguments) {
 
 // Adds one row's part of the weights' gradient, for one row of the kernel.
 template <int BLOCKS>
-inline void image_row_gradient(const float *x, const float *dy, size_t plane, int width, float *dw, int out) {
+__attribute__((noinline)) void image_row_gradient(const float *x, const float *dy, size_t plane, int width, float *dw, int out) {
 	vec sum[BLOCKS][image_taps];
 #pragma GCC unroll 9
 	for (int j = 0; j < image_taps; j++)

@@ -2,8 +2,9 @@
 // number of channels in a block, KERNELS the table's name.
 #include "kernels.h"
 
-// So that square roots become instructions (cgo does not let this flag pass).
-#pragma GCC optimize("no-math-errno")
+// So that square roots become instructions, and inputs that neighbouring pixels
+// share do not fill the registers (cgo lets neither flag pass).
+#pragma GCC optimize("no-math-errno", "no-predictive-commoning")
 
 #include <math.h>
 #include <string.h>

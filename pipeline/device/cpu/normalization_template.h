@@ -103,15 +103,17 @@ void normalization_apply(const normalization_arguments &a) {
 			}
 			continue;
 		}
-		for (int h = 0; h < rows; h++)
-			for (int w = 0; w < columns; w++, y += BLOCK) {
-				const float *window = x + ((size_t)h * pool * a.width + (size_t)w * pool) * BLOCK;
+		const size_t row = (size_t)a.width * BLOCK;
+		for (int h = 0; h < rows; h++) {
+			const float *window = x + h * pool * row;
+			for (int w = 0; w < columns; w++, y += BLOCK, window += pool * BLOCK) {
 				vec best = (load(window) - mean) * slope + offset;
-				for (int i = 0; i < pool; i++)
-					for (int j = 0; j < pool; j++)
-						best = larger(best, (load(window + ((size_t)i * a.width + j) * BLOCK) - mean) * slope + offset);
+#pragma GCC unroll 3
+				for (int i = 1; i < pool * pool; i++)
+					best = larger(best, (load(window + i / pool * row + i % pool * BLOCK) - mean) * slope + offset);
 				store(y, RELU ? larger(best, vec{}) : best);
 			}
+		}
 	}
 }
 
