@@ -83,7 +83,7 @@ $(foreach stage,$(STAGES),$(eval $(call stage_rule,$(stage))))
 
 all: $(pointer_report)
 ifdef NOTHING_TO_DO
-ifneq ($(filter all,$(GOALS)),)
+ifneq ($(and $(MAKE_RESTARTS),$(filter all,$(GOALS))),) # what was read before the restart was of last time
 $(info $(NOTHING_TO_DO))
 endif
 else
@@ -97,6 +97,9 @@ status dag result: bin/.built  ## each stage: fresh, or stale and why / the grap
 
 accept: bin/.built  ## STAGE=train: its code changed without changing what it computes
 	bin/track accept "$$STAGE"
+
+publish: bin/.built  ## the current model to models/published/DATASET/
+	bin/track publish
 
 classify: bin/.built  ## PHOTOS=path [MODEL=folder] [CSV=file]: cats or dogs?
 	bin/classify
@@ -123,6 +126,7 @@ help:  ## this list
 	  'make fetch|explore|resize|pack|train|evaluate|report         that stage and what it needs' \
 	  'make status | dag | result                                   fresh or stale and why; the graph; the last result' \
 	  'make accept STAGE=train                                      its code changed without changing what it computes' \
+	  'make publish                                                 the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
 	  'make test | lint | bench | notebooks                         for developers' \
 	  'make clean                                                   what was compiled; never photos, models or reports'
