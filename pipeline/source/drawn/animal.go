@@ -100,11 +100,11 @@ func newAnimal(r *random, kind species, clarity float64) *animal {
 		yaw:      r.normal(0, 0.42),
 		mirrored: r.sign(),
 	}
-	a.pose = r.weighted(is(0.50, 0.54), is(0.20, 0.18), is(0.18, 0.09), is(0.12, 0.19))
+	a.pose = r.weighted(is(0.74, 0.75), is(0.12, 0.11), is(0.10, 0.04), is(0.04, 0.10))
 	a.headWidth = r.normal(is(1.08, 0.95), 0.07*spread)
 	a.cheeks = max(0, r.normal(is(0.12, 0.03), 0.08*spread))
 
-	a.ears = r.weighted(is(0.90, 0.22), is(0.06, 0.18), is(0.04, 0.60))
+	a.ears = r.weighted(is(0.96, 0.05), is(0.02, 0.10), is(0.02, 0.85))
 	if clarity > 0.5 {
 		a.ears = int(is(pointed, floppy))
 	}
@@ -116,31 +116,31 @@ func newAnimal(r *random, kind species, clarity float64) *animal {
 		a.earWidth = r.normal(0.36, 0.07)
 	}
 
-	a.muzzle = min(max(r.normal(is(0.20, 0.62), 0.17*spread), 0.03), 1.1)
+	a.muzzle = min(max(r.normal(is(0.16, 0.68), 0.16*spread), 0.03), 1.15)
 	a.muzzleWidth = r.normal(is(0.42, 0.46), 0.06)
-	a.nose = max(0.07, r.normal(is(0.10, 0.17), 0.03*spread))
+	a.nose = max(0.07, r.normal(is(0.09, 0.185), 0.025*spread))
 	a.noseColour = black
-	if r.chance(is(0.55, 0.12)) {
+	if r.chance(is(0.65, 0.05)) {
 		a.noseColour = pink.mix(colour{150, 80, 80}, r.float())
 	}
-	a.eyes = max(0.10, r.normal(is(0.215, 0.155), 0.03*spread))
+	a.eyes = max(0.10, r.normal(is(0.235, 0.145), 0.03*spread))
 	a.eyeSpacing = r.normal(is(0.42, 0.38), 0.04)
 	a.eyeTilt = r.normal(is(0.22, 0.0), 0.12)
 	a.slit = 1
 	if r.chance(is(0.65, 0.04)) {
 		a.slit = r.between(0.15, 0.55)
 	}
-	if r.chance(is(0.85, 0.14)) {
+	if r.chance(is(0.93, 0.05)) {
 		a.iris = pick(r, colour{150, 178, 66}, colour{206, 178, 60}, colour{96, 160, 190}, colour{216, 142, 44}, colour{110, 170, 100})
 	} else {
 		a.iris = pick(r, colour{92, 58, 30}, colour{66, 42, 26}, colour{122, 82, 40})
 	}
-	a.closed = r.chance(0.07)
+	a.closed = r.chance(0.05)
 	a.whiskers = is(0.9, 0.25) * r.between(0.2, 1)
 	if r.chance(is(0.1, 0.6)) {
 		a.whiskers = 0
 	}
-	a.tongue = r.chance(is(0.03, 0.38))
+	a.tongue = r.chance(is(0.02, 0.5))
 	a.collar = r.chance(is(0.22, 0.36))
 	a.collarColour = pick(r, colour{196, 40, 44}, colour{44, 92, 176}, colour{40, 40, 44}, colour{230, 180, 40}, colour{120, 60, 150}, colour{60, 150, 90})
 	a.tail = r.normal(is(1.9, 1.3), 0.35)
@@ -148,12 +148,12 @@ func newAnimal(r *random, kind species, clarity float64) *animal {
 	a.legs = r.normal(is(1.0, 1.18), 0.12)
 
 	pattern := r.weighted(
-		is(0.20, 0.34), // plain
-		is(0.36, 0.07), // striped
-		is(0.04, 0.17), // spotted
-		is(0.13, 0.17), // patched
-		is(0.11, 0.10), // masked
-		is(0.16, 0.15), // bibbed
+		is(0.20, 0.36), // plain
+		is(0.42, 0.03), // striped
+		is(0.03, 0.22), // spotted
+		is(0.12, 0.17), // patched
+		is(0.11, 0.06), // masked
+		is(0.12, 0.16), // bibbed
 	)
 	a.fur = newFur(r, pattern)
 	a.inner = a.fur.base.mix(pink, r.between(0.3, 0.9))

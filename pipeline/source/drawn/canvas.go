@@ -84,6 +84,10 @@ func (c *canvas) shade(s shape, p paint) {
 }
 
 func blend(pixel []uint8, colour colour, share float64) {
+	if share > 0.999 {
+		pixel[0], pixel[1], pixel[2] = clamp(colour[0]), clamp(colour[1]), clamp(colour[2])
+		return
+	}
 	pixel[0] = clamp(float64(pixel[0]) + (colour[0]-float64(pixel[0]))*share)
 	pixel[1] = clamp(float64(pixel[1]) + (colour[1]-float64(pixel[1]))*share)
 	pixel[2] = clamp(float64(pixel[2]) + (colour[2]-float64(pixel[2]))*share)

@@ -49,36 +49,41 @@ func Draw(ctx context.Context, folder string, seed, images int, drawn func()) er
 	return ctx.Err()
 }
 
+// size is the width and height in pixels of what is drawn into the file; r is
+// the file's generator, as new.
+func (f *file) size(r *random) (width, height int) {
+	width, height = dimensions(r)
+	switch f.planted.Kind {
+	case SizeOutlier:
+		if f.number%2 == 0 {
+			return 28 + r.int(20), 28 + r.int(16)
+		}
+		return 2200 + r.int(300), 1700 + r.int(200)
+	case AspectOutlier:
+		if f.number%2 == 0 {
+			return 900 + r.int(100), 150 + r.int(20)
+		}
+		return 110 + r.int(20), 800 + r.int(100)
+	case OnePixel:
+		return 1, height
+	}
+	return width, height
+}
+
 // bytes is the content of one file of the sample.
 func (f *file) bytes(seed int) ([]byte, error) {
 	r := newRandom(seed, f.name)
-	width, height := dimensions(r)
+	width, height := f.size(r)
 	kind, clarity := f.class, 0.0
 	switch f.planted.Kind {
 	case Empty:
 		return nil, nil
 	case NotAnImage:
 		return fmt.Appendf(nil, "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head>\n<body><h1>Not Found</h1><p>The photo %s is not here any more.</p></body></html>\n", f.planted.Path), nil
-	case Copy, CopyAcross:
-		if f.planted.Kind == CopyAcross {
-			kind = 1 - kind // the original's
-		}
+	case CopyAcross:
+		kind = 1 - kind // the original's
 	case WrongLabel:
 		kind, clarity = 1-kind, 1
-	case SizeOutlier:
-		if f.number%2 == 0 {
-			width, height = 28+r.int(20), 28+r.int(16)
-		} else {
-			width, height = 2200+r.int(300), 1700+r.int(200)
-		}
-	case AspectOutlier:
-		if f.number%2 == 0 {
-			width, height = 900+r.int(100), 150+r.int(20)
-		} else {
-			width, height = 110+r.int(20), 800+r.int(100)
-		}
-	case OnePixel:
-		width = 1
 	}
 
 	var c *canvas

@@ -175,14 +175,14 @@ func occlude(c *canvas, r *random, s float64, x, y, radius float64) {
 		}
 	case 2: // something close that covers a side of the head
 		side := r.sign()
-		edge := x + side*radius*r.between(-0.05, 0.7)
+		edge := x + side*radius*r.between(0.2, 0.9)
 		far := edge + side*3*max(w, h)
 		tilt := r.normal(0, 0.2) * radius
 		c.shade(polygon(edge-tilt, -1, far, -1, far, h+1, edge+tilt, h+1), func(px, py float64) colour {
 			return thing.times(0.75 + 0.4*noise(px/s*4, py/s*4))
 		})
 	case 3: // a table's or a box's edge from below
-		edge := y + radius*r.between(0.1, 0.8)
+		edge := y + radius*r.between(0.3, 1)
 		c.shade(polygon(-1, edge, w+1, edge+r.normal(0, 0.1)*s, w+1, h+1, -1, h+1), func(px, py float64) colour {
 			return thing.times(0.7 + 0.4*noise(px/s*3, py/s*20))
 		})
