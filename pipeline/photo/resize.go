@@ -25,9 +25,9 @@ type Target struct {
 	Background [3]byte
 }
 
-// maximumScaled bounds the pixels of a photo that is scaled to be cropped; only
-// photos that are thousands of times longer than wide exceed it.
-const maximumScaled = 100e6
+// maximumAspect is how many times more one side may have to shrink than the
+// other; the filters of libvips end not far above.
+const maximumAspect = 200.0
 
 // Resize decodes a photo that Check has found good and returns Height·Width·3
 // bytes, RGB, row by row, upright by its EXIF orientation. Grey, CMYK, palettes
@@ -62,9 +62,6 @@ func resize(data []byte, target Target) ([]byte, *Rejection) {
 	}
 	width, height := head.upright()
 	width, height = scaledSize(width, height, target)
-	if int64(width)*int64(height) > maximumScaled {
-		return nil, reject(TooLarge, "%d×%d px are too long and narrow to be cropped", head.width, head.height)
-	}
 	if head.orientation >= 5 {
 		width, height = height, width
 	}
@@ -120,7 +117,11 @@ func place(pixels []byte, width, height int, target Target) []byte {
 // side shrinks and the other does not, that one is first enlarged to twice of
 // what is wanted.
 func scale(data []byte, head header, width, height int) ([]byte, *Rejection) {
-	shrinksX, shrinksY := head.width > width, head.height > height
+	factorX, factorY := float64(head.width)/float64(width), float64(head.height)/float64(height)
+	if max(factorX, factorY)/max(1, min(factorX, factorY)) > maximumAspect {
+		return nil, reject(Unsupported, "%d×%d px are too long and narrow", head.width, head.height)
+	}
+	shrinksX, shrinksY := factorX > 1, factorY > 1
 	switch {
 	case shrinksX && shrinksY && head.format == "jpeg":
 		if loadedEvenly(head, width, height) {
@@ -209,12 +210,15 @@ func flattened(data []byte, background [3]byte) ([]byte, *Rejection) {
 	return nil, reject(Unsupported, "decoded to %d samples a pixel", image.samples)
 }
 
+// decode is libvips. Tests make it crash.
+var decode = bimg.Resize
+
 // convert runs bimg, to an uncompressed TIFF of 8-bit sRGB samples.
 func convert(data []byte, options bimg.Options) ([]byte, *Rejection) {
 	options.Type = bimg.TIFF
 	options.NoAutoRotate = true
 	options.StripMetadata = true
-	converted, err := bimg.Resize(data, options)
+	converted, err := decode(data, options)
 	// libvips reads the bytes behind bimg's back until it is done.
 	runtime.KeepAlive(data)
 	if err != nil {
