@@ -33,6 +33,7 @@ if ! has $python; then
 fi
 
 export PYTHONPATH="$PWD/build/notebooks:$PWD/notebooks"
+export PYTHONDONTWRITEBYTECODE=1
 export PYDEVD_DISABLE_FILE_VALIDATION=1 # else the kernel talks about debugging
 if ! $python -c 'import pyarrow' >/dev/null 2>&1; then
 	say "installs pyarrow into build/notebooks"
