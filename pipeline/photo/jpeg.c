@@ -8,9 +8,11 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
-// CHUNK is how many bytes libjpeg is given at a time. Below 512 it never takes
-// its fast path through the entropy-coded data, which overlooks bad codes.
-enum { CHUNK = 256 };
+// How many bytes libjpeg is given at a time. Below 512 it never takes its fast
+// path through the entropy-coded data, which overlooks bad codes. But the slow
+// path may overlook a few bytes too many at the end, which the fast one sees; so
+// files are read in both ways, the second with djpeg's chunks.
+enum { SLOW_CHUNK = 256, FAST_CHUNK = 4096 };
 
 // MAXIMUM_SCANS bounds the work that a small progressive file can ask for.
 enum { MAXIMUM_SCANS = 500 };
@@ -26,7 +28,7 @@ typedef struct {
 	struct jpeg_progress_mgr progress;
 	jmp_buf stop;
 	const unsigned char *data;
-	size_t length, given;
+	size_t length, given, chunk;
 	unsigned char *row;
 	jpeg_result *result;
 } reader;
@@ -97,8 +99,8 @@ static boolean fill(j_decompress_ptr info) {
 	size_t length = r->length - r->given;
 	if (length == 0)
 		WARNMS(info, JWRN_JPEG_EOF); // does not return
-	if (length > CHUNK)
-		length = CHUNK;
+	if (length > r->chunk)
+		length = r->chunk;
 	r->source.next_input_byte = r->data + r->given;
 	r->source.bytes_in_buffer = length;
 	r->given += length;
@@ -140,7 +142,7 @@ static void read_image(reader *r, int header_only) {
 	jpeg_finish_decompress(info);
 }
 
-void jpeg_check(const unsigned char *data, size_t length, int header_only, jpeg_result *result) {
+static void read_once(const unsigned char *data, size_t length, size_t chunk, int header_only, jpeg_result *result) {
 	reader *r = calloc(1, sizeof *r);
 	memset(result, 0, sizeof *result);
 	if (r == NULL) {
@@ -150,6 +152,7 @@ void jpeg_check(const unsigned char *data, size_t length, int header_only, jpeg_
 	}
 	r->data = data;
 	r->length = length;
+	r->chunk = chunk;
 	r->result = result;
 	r->info.err = jpeg_std_error(&r->errors);
 	r->errors.error_exit = on_error;
@@ -170,4 +173,10 @@ void jpeg_check(const unsigned char *data, size_t length, int header_only, jpeg_
 	jpeg_destroy_decompress(&r->info);
 	free(r->row);
 	free(r);
+}
+
+void jpeg_check(const unsigned char *data, size_t length, int header_only, jpeg_result *result) {
+	read_once(data, length, SLOW_CHUNK, header_only, result);
+	if (!header_only && result->status == JPEG_GOOD)
+		read_once(data, length, FAST_CHUNK, header_only, result);
 }

@@ -210,6 +210,14 @@ func flattened(data []byte, background [3]byte) ([]byte, *Rejection) {
 	return nil, reject(Unsupported, "decoded to %d samples a pixel", image.samples)
 }
 
+// libvips is told to keep nothing for the next photo, which is another one, and
+// not to use its vector code: that gives other bytes than the plain code does,
+// and which is taken depends on the machine. For small images it is slower, too.
+func init() {
+	bimg.VipsCacheSetMax(0)
+	bimg.VipsVectorSetEnabled(false)
+}
+
 // decode is libvips. Tests make it crash.
 var decode = bimg.Resize
 

@@ -10,8 +10,6 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
-
-	"github.com/h2non/bimg"
 )
 
 // workerVariable makes a stage's binary a worker; its value is how many bytes
@@ -41,7 +39,6 @@ func serve(limit string) error {
 	if err := limitMemory(limit); err != nil {
 		return err
 	}
-	bimg.VipsCacheSetMax(0)
 
 	// Requests are read ahead by a goroutine of its own, which notices while a
 	// decoder is at work, or hangs, that the stage is no more.
