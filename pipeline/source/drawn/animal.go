@@ -100,7 +100,7 @@ func newAnimal(r *random, kind species, clarity float64) *animal {
 		yaw:      r.normal(0, 0.42),
 		mirrored: r.sign(),
 	}
-	a.pose = r.weighted(is(0.74, 0.75), is(0.12, 0.11), is(0.10, 0.04), is(0.04, 0.10))
+	a.pose = r.weighted(is(0.76, 0.77), is(0.11, 0.10), is(0.09, 0.04), is(0.04, 0.09))
 	a.headWidth = r.normal(is(1.08, 0.95), 0.07*spread)
 	a.cheeks = max(0, r.normal(is(0.12, 0.03), 0.08*spread))
 
@@ -140,7 +140,7 @@ func newAnimal(r *random, kind species, clarity float64) *animal {
 	if r.chance(is(0.1, 0.6)) {
 		a.whiskers = 0
 	}
-	a.tongue = r.chance(is(0.02, 0.5))
+	a.tongue = r.chance(is(0.02, 0.55))
 	a.collar = r.chance(is(0.22, 0.36))
 	a.collarColour = pick(r, colour{196, 40, 44}, colour{44, 92, 176}, colour{40, 40, 44}, colour{230, 180, 40}, colour{120, 60, 150}, colour{60, 150, 90})
 	a.tail = r.normal(is(1.9, 1.3), 0.35)

@@ -40,16 +40,20 @@ func (s shape) extent() (middle, half point) {
 		point{(high.x-low.x)/2 + 1e-6, (high.y-low.y)/2 + 1e-6}
 }
 
+// small makes bodies smaller than they are drawn below, as cartoons have them:
+// the head is what counts. The neck stays where it is.
+var small = place(0, 0.2, 0.72, 0.72, 0)
+
 func (f *figure) draw() {
 	switch f.pose {
 	case portrait:
 		f.bust()
 	case sitting:
-		f.sit()
+		f.c.with(small, f.sit)
 	case lying:
-		f.lie()
+		f.c.with(small, f.lie)
 	case standing:
-		f.stand()
+		f.c.with(small, f.stand)
 	}
 	f.c.with(place(0, 0, 1, 1, f.tilt), f.head)
 }
@@ -170,13 +174,11 @@ func (f *figure) uprightEar(side, turn float64) {
 func (f *figure) hangingEar(side, turn float64) {
 	x := side*0.66*f.headWidth + turn*0.25
 	l, w := f.earLength, f.earWidth*(1-0.3*side*turn)
-	pattern := f.fur.pattern
-	f.fur.base = f.fur.base.times(0.82)
+	f.fur.base = f.fur.base.times(0.75)
 	f.body(blob(
 		x-side*0.12, -0.78, x+side*w*0.7, -0.66, x+side*w*1.5, -0.1, x+side*w*1.45, -0.45+l,
 		x+side*w*0.75, -0.3+l, x+side*w*0.1, -0.5+l*0.9, x+side*0.02, -0.3), 0.8, 0.3)
-	f.fur.base = f.fur.base.times(1 / 0.82)
-	f.fur.pattern = pattern
+	f.fur.base = f.fur.base.times(1 / 0.75)
 }
 
 func (f *figure) face(turn float64) {

@@ -22,9 +22,9 @@ func dimensions(r *random) (width, height int) {
 // extents are the least and greatest x and y of a figure by pose.
 var extents = [...][4]float64{
 	portrait: {-1.5, -1.55, 1.5, 1.45},
-	sitting:  {-1.4, -1.5, 1.8, 3.5},
-	lying:    {-1.4, -1.5, 3.6, 1.75},
-	standing: {-1.3, -1.5, 3.6, 3.3},
+	sitting:  {-1.3, -1.5, 1.5, 2.75},
+	lying:    {-1.3, -1.5, 2.7, 1.5},
+	standing: {-1.3, -1.5, 2.7, 2.6},
 }
 
 // sketch is the canvas for a photo of the given size. Scenes are drawn smaller

@@ -50,7 +50,7 @@ var kinds = []struct {
 }{
 	{Copy, "", 160, 1},
 	{CopyAcross, "", 330, 1},
-	{WrongLabel, "", 50, 1},
+	{WrongLabel, "", 65, 1},
 	{SizeOutlier, "", 250, 2},
 	{AspectOutlier, "", 250, 2},
 	{Neither, "", 250, 1},
