@@ -1,7 +1,10 @@
 package pack
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,14 +22,20 @@ type entry struct{ path, class, photo, pixels string }
 
 var indexHeader = []string{"path", "class", "photo", "pixels"}
 
-// readIndex reads index.csv, and returns it sorted by path.
-func readIndex(name string) ([]entry, error) {
-	file, err := os.Open(name)
+// An index is the resize stage's index.csv, sorted by path, and the digest of
+// the file.
+type index struct {
+	entries []entry
+	digest  string
+}
+
+func readIndex(name string) (*index, error) {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
-	defer file.Close()
-	reader := csv.NewReader(file)
+	sum := sha256.Sum256(text)
+	reader := csv.NewReader(bytes.NewReader(text))
 	reader.FieldsPerRecord = len(indexHeader)
 	header, err := reader.Read()
 	if err != nil || !slices.Equal(header, indexHeader) {
@@ -44,7 +53,7 @@ func readIndex(name string) ([]entry, error) {
 		entries = append(entries, entry{fields[0], fields[1], fields[2], fields[3]})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	return entries, nil
+	return &index{entries, hex.EncodeToString(sum[:])}, nil
 }
 
 // writeEntries writes a CSV file like index.csv.
@@ -64,9 +73,10 @@ func writeEntries(name string, entries []entry) error {
 
 // resized is what the resize stage's resize.json says.
 type resized struct {
-	Height  int    `json:"height"`
-	Width   int    `json:"width"`
-	StepKey string `json:"step_key"`
+	Height     int    `json:"height"`
+	Width      int    `json:"width"`
+	Mode       string `json:"mode"`
+	Background []int  `json:"background"`
 }
 
 func readResized(name string) (resized, error) {

@@ -118,7 +118,7 @@ func header(schema *arrow.Schema) (*Pack, error) {
 	if version := value("format"); version != format {
 		return nil, fmt.Errorf("format %q, this program reads %q", version, format)
 	}
-	p := &Pack{Origin: value("origin")}
+	p := &Pack{Mode: value("mode"), Origin: value("origin")}
 	for key, size := range map[string]*int{"height": &p.Height, "width": &p.Width} {
 		n, err := strconv.Atoi(value(key))
 		if err != nil || n < 1 || n > math.MaxInt16 {
@@ -126,7 +126,7 @@ func header(schema *arrow.Schema) (*Pack, error) {
 		}
 		*size = n
 	}
-	for key, into := range map[string]any{"classes": &p.Classes, "mean": &p.Mean, "std": &p.Std} {
+	for key, into := range map[string]any{"classes": &p.Classes, "mean": &p.Mean, "std": &p.Std, "background": &p.Background} {
 		if err := json.Unmarshal([]byte(value(key)), into); err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}

@@ -43,7 +43,11 @@ type Pack struct {
 	// Mean and Std are those of the train split's red, green and blue values,
 	// scaled to 0…1.
 	Mean, Std [channels]float32
-	// Origin is the digest of what the pack was made from.
+	// Mode and Background are how photos became images of this size, as in
+	// params.Resize.
+	Mode       string
+	Background []int
+	// Origin is the digest of the index that the pack was made from.
 	Origin string
 
 	images [splits][]Image

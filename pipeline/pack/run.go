@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"catdog/pipeline/artifact"
 	"catdog/pipeline/segment"
 	"catdog/pipeline/stage"
 )
@@ -26,7 +28,7 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 	if err != nil {
 		return "", err
 	}
-	plan, err := divide(index, job.Params.Pack)
+	plan, err := divide(index.entries, job.Params.Pack)
 	if err != nil {
 		return "", fmt.Errorf("divide into splits: %w", err)
 	}
@@ -49,14 +51,15 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		Classes: plan.classes,
 		Height:  resized.Height,
 		Width:   resized.Width,
-		Origin:  input.Manifest.Digest,
-		Rows:    plan.rows,
+		Mode:    resized.Mode, Background: resized.Background,
+		Origin: index.digest,
+		Rows:   plan.rows,
 		Pixels: func(row int) ([]byte, error) {
 			task.Add(1)
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			return stored(store, plan.entries[row], resized.StepKey)
+			return stored(store, plan.entries[row])
 		},
 	})
 	if err != nil {
@@ -79,16 +82,16 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 }
 
 // stored is the pixels of an entry, from the store, checked.
-func stored(store *segment.Store, e entry, stepKey string) ([]byte, error) {
-	pixels, found, err := store.Get(e.photo + "/" + stepKey)
-	if err != nil {
+func stored(store *segment.Store, e entry) ([]byte, error) {
+	pixels, found, err := store.Get(segment.ContentKey(e.pixels))
+	switch {
+	case errors.Is(err, segment.ErrDamaged), err == nil && !found:
+		return nil, fmt.Errorf("its resized pixels are %w or missing in the store", artifact.ErrDamaged)
+	case err != nil:
 		return nil, fmt.Errorf("look up resized pixels: %w", err)
 	}
-	if !found {
-		return nil, fmt.Errorf("its resized pixels are not in the store")
-	}
 	if sum := sha256.Sum256(pixels); hex.EncodeToString(sum[:]) != e.pixels {
-		return nil, fmt.Errorf("its resized pixels are not those that index.csv names")
+		return nil, fmt.Errorf("its resized pixels in the store are %w", artifact.ErrDamaged)
 	}
 	return pixels, nil
 }

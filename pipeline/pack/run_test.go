@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -166,7 +167,7 @@ func job(t *testing.T, n int) *stage.Job {
 			pixels[j] = byte(random.Uint32())
 		}
 		entries[i].pixels = digest(string(pixels))
-		if err := store.Put(entries[i].photo+"/step", pixels); err != nil {
+		if err := store.Put(segment.ContentKey(entries[i].pixels), pixels); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -176,7 +177,7 @@ func job(t *testing.T, n int) *stage.Job {
 	if err := writeEntries(job.Input("resize").Path("index.csv"), entries); err != nil {
 		t.Fatal(err)
 	}
-	text := `{"height": 8, "width": 6, "mode": "stretch", "step_key": "step"}`
+	text := `{"height": 8, "width": 6, "mode": "stretch", "background": [1, 2, 3]}`
 	if err := os.WriteFile(job.Input("resize").Path("resize.json"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -197,8 +198,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Height != 8 || p.Width != 6 || p.Origin != "the digest of resize" {
-		t.Errorf("%d×%d, origin %q", p.Height, p.Width, p.Origin)
+	if p.Height != 8 || p.Width != 6 || p.Mode != "stretch" || !slices.Equal(p.Background, []int{1, 2, 3}) || len(p.Origin) != 64 {
+		t.Errorf("%d×%d, %s over %v, origin %q", p.Height, p.Width, p.Mode, p.Background, p.Origin)
 	}
 	for split := range splits {
 		for _, image := range p.Images(split) {
@@ -237,18 +238,25 @@ func TestPixelsThatAreNotThoseOfTheIndexAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for want, spoil := range map[string]func(*entry){
-		"are not in the store":               func(e *entry) { e.photo = digest("unknown") },
-		"are not those that index.csv names": func(e *entry) { e.pixels = digest("unknown") },
-	} {
-		spoilt := slices.Clone(index)
-		spoil(&spoilt[11])
+	store, err := segment.Open(job.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(segment.ContentKey(digest("other")), make([]byte, 8*6*3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pixels := range []string{"unknown", "other"} {
+		spoilt := slices.Clone(index.entries)
+		spoilt[11].pixels = digest(pixels)
 		if err := writeEntries(job.Input("resize").Path("index.csv"), spoilt); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Run(context.Background(), job)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), index[11].path) {
-			t.Errorf("%v, must say %q", err, want)
+		if !errors.Is(err, artifact.ErrDamaged) || !strings.Contains(err.Error(), index.entries[11].path) {
+			t.Errorf("%s pixels: %v", pixels, err)
 		}
 	}
 }

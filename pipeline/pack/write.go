@@ -34,7 +34,11 @@ type Row struct {
 type Table struct {
 	Classes       []string
 	Height, Width int
-	// Origin is the digest of what the rows were made from.
+	// Mode and Background are how photos became images of this size, as in
+	// params.Resize.
+	Mode       string
+	Background []int
+	// Origin is the digest of the index that the rows were made from.
 	Origin string
 	// Rows are sorted by path.
 	Rows []Row
@@ -193,9 +197,9 @@ func (t *Table) schema(s *Summary) *arrow.Schema {
 		return string(encoded)
 	}
 	metadata := arrow.NewMetadata(
-		[]string{"format", "classes", "splits", "height", "width", "mean", "std", "origin"},
+		[]string{"format", "classes", "splits", "height", "width", "mean", "std", "mode", "background", "origin"},
 		[]string{format, text(t.Classes), text(splitNames), strconv.Itoa(t.Height), strconv.Itoa(t.Width),
-			text(s.Mean), text(s.Std), t.Origin})
+			text(s.Mean), text(s.Std), t.Mode, text(t.Background), t.Origin})
 	return arrow.NewSchema(fields(t.rowBytes()), &metadata)
 }
 

@@ -36,13 +36,12 @@ type settings struct {
 	Width      int        `json:"width"`
 	Mode       photo.Mode `json:"mode"`
 	Background []int      `json:"background"`
-	// StepKey is the second part of the keys in the store.
-	StepKey string `json:"step_key"`
 }
 
 // Run is the stage resize. It writes index.csv, rejected.csv (what explore left
-// out and what could not be decoded) and resize.json; the pixels, Height·Width·3
-// bytes, are in the store under the photo's SHA-256, "/" and the step's key.
+// out and what could not be decoded) and resize.json; the pixels are in the store
+// under their segment.ContentKey. Beside them the store has what became of each photo, under
+// the photo's SHA-256, "/" and the step's key.
 func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 	explored := job.Input("explore")
 	rows, err := catalogue.Read(explored.Path("catalogue.csv"))
@@ -91,7 +90,7 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		return "", err
 	}
 	section := job.Params.Resize
-	text, err := json.MarshalIndent(settings{section.Height, section.Width, photo.Mode(section.Mode), section.Background, job.StepKey}, "", "  ")
+	text, err := json.MarshalIndent(settings{section.Height, section.Width, photo.Mode(section.Mode), section.Background}, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("write resize.json: %w", err)
 	}
@@ -125,7 +124,7 @@ func resizeAll(ctx context.Context, job *stage.Job, rows []catalogue.Row) (resul
 		if _, ok := results[row.SHA256]; ok {
 			continue
 		}
-		known, ok, err := lookUp(store, row.SHA256, job.StepKey, target)
+		known, ok, err := lookUp(store, resultKey(row.SHA256, job.StepKey), target)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -179,31 +178,29 @@ func limits(rows []catalogue.Row) photo.Limits {
 
 // lookUp is what the store has of a photo. Pixels that are damaged, or of
 // another length, are not there.
-func lookUp(store *segment.Store, digest, stepKey string, target photo.Target) (known result, ok bool, err error) {
-	pixels, ok, err := store.Get(digest + "/" + stepKey)
-	if errors.Is(err, segment.ErrDamaged) {
-		return result{}, false, nil
-	}
-	if err != nil {
+func lookUp(store *segment.Store, key string, target photo.Target) (known result, ok bool, err error) {
+	text, ok, err := get(store, key)
+	if err != nil || !ok || json.Unmarshal(text, &known) != nil {
 		return result{}, false, err
 	}
-	if ok && len(pixels) == 3*target.Height*target.Width {
-		return result{Pixels: digestOf(pixels)}, true, nil
+	if known.Rejection != nil {
+		return known, true, nil
 	}
-	text, ok, err := store.Get(rejectionKey(digest, stepKey))
-	if errors.Is(err, segment.ErrDamaged) {
-		return result{}, false, nil
-	}
-	if err != nil || !ok {
+	pixels, ok, err := get(store, segment.ContentKey(known.Pixels))
+	if err != nil || !ok || len(pixels) != 3*target.Height*target.Width || digestOf(pixels) != known.Pixels {
 		return result{}, false, err
-	}
-	if json.Unmarshal(text, &known) != nil || known.Rejection == nil {
-		return result{}, false, nil
 	}
 	return known, true, nil
 }
 
-func rejectionKey(digest, stepKey string) string { return digest + "/" + stepKey + "/rejected" }
+// get is a value of the store; a damaged one is not there.
+func get(store *segment.Store, key string) ([]byte, bool, error) {
+	value, ok, err := store.Get(key)
+	if errors.Is(err, segment.ErrDamaged) {
+		return nil, false, nil
+	}
+	return value, ok, err
+}
 
 func digestOf(pixels []byte) string {
 	digest := sha256.Sum256(pixels)
@@ -218,22 +215,27 @@ func resizeFile(ctx context.Context, pool *photo.Pool, store *segment.Store, job
 		return result{}, err
 	}
 	pixels, err := pool.Resize(ctx, data, target)
-	var rejection *photo.Rejection
-	if errors.As(err, &rejection) {
-		made := result{Rejection: rejection}
-		if rejection.Problem == photo.DecoderCrash {
+	var made result
+	switch {
+	case errors.As(err, &made.Rejection):
+		if made.Rejection.Problem == photo.DecoderCrash {
 			// It may have been the machine's fault: the next time another try is
 			// made.
 			return made, nil
 		}
-		text, err := json.Marshal(made)
-		if err != nil {
+	case err != nil:
+		return result{}, err
+	default:
+		made.Pixels = digestOf(pixels)
+		if err := store.Put(segment.ContentKey(made.Pixels), pixels); err != nil {
 			return result{}, err
 		}
-		return made, store.Put(rejectionKey(file.SHA256, job.StepKey), text)
 	}
+	text, err := json.Marshal(made)
 	if err != nil {
 		return result{}, err
 	}
-	return result{Pixels: digestOf(pixels)}, store.Put(file.SHA256+"/"+job.StepKey, pixels)
+	return made, store.Put(resultKey(file.SHA256, job.StepKey), text)
 }
+
+func resultKey(digest, stepKey string) string { return digest + "/" + stepKey }

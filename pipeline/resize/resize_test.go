@@ -126,7 +126,7 @@ func TestRun(t *testing.T) {
 	var paths []string
 	for _, record := range records {
 		paths = append(paths, record[0])
-		pixels, ok, err := store.Get(record[2] + "/" + job.StepKey)
+		pixels, ok, err := store.Get(segment.ContentKey(record[3]))
 		if !ok || err != nil || len(pixels) != 24*32*3 || digestOf(pixels) != record[3] {
 			t.Errorf("%s: %d bytes, %v, %v", record[0], len(pixels), ok, err)
 		}
@@ -137,7 +137,7 @@ func TestRun(t *testing.T) {
 	if rejected := p.read(job, "rejected.csv"); !strings.Contains(rejected, "cat/cut.jpg,truncated,") {
 		t.Error(rejected)
 	}
-	for _, part := range []string{`"height": 24`, `"width": 32`, `"mode": "stretch"`, `"step_key": "resize"`} {
+	for _, part := range []string{`"height": 24`, `"width": 32`, `"mode": "stretch"`} {
 		if settings := p.read(job, "resize.json"); !strings.Contains(settings, part) {
 			t.Errorf("%s lacks %s", settings, part)
 		}

@@ -5,13 +5,13 @@
 // On disk, a store is a folder with the files 000001.segment, 000002.segment, …
 // and lock. A segment is a sequence of records:
 //
-//	 8 bytes  mark, the same for every record
-//	 4        length of the key in bytes, little-endian as all numbers
-//	 4        length of the value
-//	 4        CRC-32C of the value
-//	 4        CRC-32C of the 20 bytes before and of the key
-//	 …        key
-//	 …        value
+//	8 bytes  mark, the same for every record
+//	4        length of the key in bytes, little-endian as all numbers
+//	4        length of the value
+//	4        CRC-32C of the value
+//	4        CRC-32C of the 20 bytes before and of the key
+//	…        key
+//	…        value
 //
 // Records are only ever added, at the end of the last segment; of two with one
 // key the later counts. There is no index file: opening a store reads the
@@ -228,6 +228,10 @@ func nextMark(file *os.File, from int64) (int64, error) {
 		from += int64(n - len(mark) + 1)
 	}
 }
+
+// ContentKey is the key of a value that is named by its own hex SHA-256: what
+// comes out the same, whatever made it, is kept once.
+func ContentKey(sha256 string) string { return "content/" + sha256 }
 
 // Has says whether there is a value for key, without reading it.
 func (s *Store) Has(key string) bool {

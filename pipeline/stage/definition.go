@@ -16,6 +16,8 @@ type Definition struct {
 	// ReadsRaw says that the stage reads the raw photos themselves. The content
 	// of fetch's output is that of the folder now: it belongs to the user.
 	ReadsRaw bool
+	// StoreOf is the stage whose values in the store this one reads.
+	StoreOf string
 	// ReadsAll says that the stage prints the parameters of all stages, so that
 	// its section is all of them.
 	ReadsAll bool
@@ -42,7 +44,7 @@ var All = []Definition{
 	{Name: "explore", Inputs: []string{"fetch"}, ReadsRaw: true, root: "data/interim/%/explore",
 		Published: []string{"exploration.json", "figures/*"}},
 	{Name: "resize", Inputs: []string{"explore"}, ReadsRaw: true, root: "data/interim/%/resize"},
-	{Name: "pack", Inputs: []string{"resize"}, root: "data/processed/%"},
+	{Name: "pack", Inputs: []string{"resize"}, StoreOf: "resize", root: "data/processed/%"},
 	{Name: "train", Inputs: []string{"pack"}, Engine: true, Resumes: true, root: "models/%",
 		Informational: []string{"*.png", "runtime.json", "checkpoint*"},
 		Published:     []string{"history.csv"}},

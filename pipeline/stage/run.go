@@ -173,6 +173,10 @@ func (p *Project) compute(ctx context.Context, definition *Definition, state *St
 	}
 	summary, err := work(ctx, job)
 	if err != nil {
+		if errors.Is(err, artifact.ErrDamaged) && definition.StoreOf != "" {
+			err = fmt.Errorf("%w; run make again to have %s mend it", err, definition.StoreOf)
+			err = errors.Join(err, p.retract(Find(definition.StoreOf)))
+		}
 		if !definition.Resumes {
 			err = errors.Join(err, os.RemoveAll(job.Folder))
 		}
@@ -183,6 +187,15 @@ func (p *Project) compute(ctx context.Context, definition *Definition, state *St
 		return "", err
 	}
 	return summary, p.point(definition, manifest)
+}
+
+// retract takes a stage's current output back, so that it is computed again.
+func (p *Project) retract(definition *Definition) error {
+	manifest, err := p.current(definition)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(p.Pointer(definition)), os.RemoveAll(p.folder(definition, manifest)))
 }
 
 // prepare makes the folder to write into. What a killed run left behind is

@@ -72,8 +72,9 @@ func openPack(job *stage.Job) (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	resize := job.Params.Resize
-	return &dataset{p, model.Stored{Height: p.Height, Width: p.Width, Mode: resize.Mode, Background: resize.Background}}, nil
+	// Resize's section is not among what train depends on, but the pack is, and
+	// its bytes name the resizing that it came from.
+	return &dataset{p, model.Stored{Height: p.Height, Width: p.Width, Mode: p.Mode, Background: p.Background}}, nil
 }
 
 // A run is one training of a network.
@@ -186,7 +187,7 @@ func (r run) begin(l *loop, description *network.Description) error {
 	}
 	if err != nil {
 		r.reporter.Say("starts anew, since the checkpoint is damaged: %s", err)
-		if err := os.Remove(l.checkpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(l.checkpoint); err != nil {
 			return fmt.Errorf("remove the damaged checkpoint: %w", err)
 		}
 	}
