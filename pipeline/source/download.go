@@ -73,7 +73,11 @@ func download(ctx context.Context, reporter *progress.Reporter, from, folder str
 		return nil, err
 	}
 	if got != want {
-		return nil, errors.Join(fmt.Errorf("download %s: its sha256 is %s, not %s; nothing of it is kept", address.Redacted(), got, want), os.Remove(partial))
+		if err := os.Remove(partial); err != nil {
+			return nil, fmt.Errorf("download %s: its sha256 is wrong, and it cannot be removed: %w", address.Redacted(), err)
+		}
+		os.Remove(folder) // if nothing else is being downloaded to it
+		return nil, fmt.Errorf("download %s: its sha256 is %s, not %s; nothing of it is kept", address.Redacted(), got, want)
 	}
 	return d, os.Rename(partial, d.file)
 }
