@@ -128,10 +128,9 @@ struct staging {
 
 // One direction of a convolution.
 struct direction {
-	bool present = false, winograd = false;
 	call compute;
 	int x = 0, w = 0, y = 0;
-	staging x_staging, w_staging, y_staging;
+	staging x_staging, w_staging;
 };
 
 descriptor any(const descriptor &d) {
@@ -182,11 +181,6 @@ void library_free(library *l) { delete l; }
 
 void convolution_free(convolution *c) { delete c; }
 
-const char *convolution_algorithm(const convolution *c, int which) {
-	const direction &d = which == 0 ? c->forward : which == 1 ? c->backward_input : c->backward_weights;
-	return !d.present ? "none" : d.winograd ? "winograd" : "direct";
-}
-
 const char *convolution_new(const void *arguments) {
 	const convolution_new_arguments &a = *(const convolution_new_arguments *)arguments;
 	library &l = *a.library;
@@ -211,18 +205,15 @@ const char *convolution_new(const void *arguments) {
 			c->w = descriptor(w_dims, f32, memory::dims{1, out, a.kernel * a.in * out, a.in * out});
 		} else {
 			c->w = descriptor(w_dims, f32, a.block == 16 ? tag::OIhw16i16o : tag::OIhw8i8o);
-			c->w_bytes = c->w.get_size();
 			c->w_padded = false; // oneDNN writes these zeros itself
 		}
 
 		// Winograd where oneDNN has it for the shape and it pays.
 		const bool try_winograd = a.kernel == 3 && a.stride == 1 && a.in >= 16 && a.out >= 16;
-		const auto choose = [&](direction &d, auto describe) {
+		const auto choose = [&](auto describe) {
 			if (try_winograd) {
 				try {
-					auto p = describe(algorithm::convolution_winograd);
-					d.winograd = true;
-					return p;
+					return describe(algorithm::convolution_winograd);
 				} catch (const error &) {
 					// No such primitive: direct.
 				}
@@ -244,8 +235,7 @@ const char *convolution_new(const void *arguments) {
 		};
 #endif
 		direction &f = c->forward;
-		const auto forward = choose(f, describe_forward);
-		f.present = true;
+		const auto forward = choose(describe_forward);
 		f.compute.set(l, dnnl::convolution_forward(forward), forward.scratchpad_desc());
 		f.x = f.compute.add(l, DNNL_ARG_SRC, forward.src_desc());
 		f.w = f.compute.add(l, DNNL_ARG_WEIGHTS, forward.weights_desc());
@@ -264,8 +254,7 @@ const char *convolution_new(const void *arguments) {
 			};
 #endif
 			direction &b = c->backward_weights;
-			const auto p = choose(b, describe);
-			b.present = true;
+			const auto p = choose(describe);
 			b.compute.set(l, dnnl::convolution_backward_weights(p), p.scratchpad_desc());
 			b.x = b.compute.add(l, DNNL_ARG_SRC, p.src_desc());
 			b.w = b.compute.add(l, DNNL_ARG_DIFF_WEIGHTS, p.diff_weights_desc());
@@ -284,8 +273,7 @@ const char *convolution_new(const void *arguments) {
 			};
 #endif
 			direction &b = c->backward_input;
-			const auto p = choose(b, describe);
-			b.present = true;
+			const auto p = choose(describe);
 			b.compute.set(l, dnnl::convolution_backward_data(p), p.scratchpad_desc());
 			b.x = b.compute.add(l, DNNL_ARG_DIFF_SRC, p.diff_src_desc());
 			b.w = b.compute.add(l, DNNL_ARG_WEIGHTS, p.weights_desc());

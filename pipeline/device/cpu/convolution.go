@@ -28,6 +28,7 @@ type convolution struct {
 	image                    C.struct_image_convolution_arguments
 	padded                   *activation // whose values, of which version,
 	paddedVersion            uint64      // the own kernel has padded
+	summed                   *activation // whose values' sums the own kernel holds
 }
 
 func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution, error) {
@@ -215,8 +216,12 @@ func (c *convolution) Forward(x device.Activation, w device.Vector, y device.Act
 	if c.onednn == nil {
 		arguments := c.image
 		arguments.x, arguments.w, arguments.y, arguments.pad = xp, wp, yp, c.pad(x)
-		written := y.(*activation)
-		written.sums, written.sumsVersion = c.image.sums, written.version
+		// The sums of an earlier output are about to be overwritten.
+		if c.summed != nil {
+			c.summed.sums = nil
+		}
+		c.summed = y.(*activation)
+		c.summed.sums, c.summed.sumsVersion = c.image.sums, c.summed.version
 		d.submit(d.kernels.image_forward, unsafe.Pointer(&arguments), unsafe.Sizeof(arguments))
 		return nil
 	}

@@ -38,9 +38,6 @@ struct convolution_new_arguments {
 const char *convolution_new(const void *convolution_new_arguments);
 void convolution_free(convolution *);
 
-// Which algorithm each direction uses: "winograd", "direct" or "none".
-const char *convolution_algorithm(const convolution *, int direction);
-
 struct convolution_arguments {
 	convolution *convolution;
 	float *x, *w, *y; // or their gradients

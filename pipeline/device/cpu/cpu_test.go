@@ -176,6 +176,11 @@ func TestStatisticsAreHandedOn(t *testing.T) {
 		t.Fatal("the statistics outlived an upload")
 	}
 	y2, m2, v2 := forward()
+	must(0, conv.Forward(upload(t, d, 3, 9, 13, 3), weights, z))(t)
+	must(0, conv.Forward(upload(t, d, 3, 9, 13, 3), weights, must(d.NewActivation(3, 9, 13, 48))(t)))(t)
+	if z.(*activation).statistics() != nil {
+		t.Fatal("the statistics outlived another output")
+	}
 	for name, pair := range map[string][2][]float32{"output": {y1, y2}, "mean": {m1, m2}, "variance": {v1, v2}} {
 		if d := distance(pair[0], pair[1]); d > 1e-6 {
 			t.Errorf("%s: differs by %.1e of the norm", name, d)
