@@ -84,7 +84,7 @@ type segment struct {
 
 // location is where a value lies.
 type location struct {
-	segment  int
+	segment  *segment
 	offset   int64
 	length   uint32
 	checksum uint32
@@ -116,9 +116,8 @@ func (s *Store) load() error {
 		}
 		opened := &segment{file: file}
 		s.segments = append(s.segments, opened)
-		number := len(s.segments) - 1
 		opened.end, err = scan(file, func(key string, at location) {
-			at.segment = number
+			at.segment = opened
 			s.index[key] = at
 		})
 		if err != nil {
@@ -245,23 +244,27 @@ func (s *Store) Has(key string) bool {
 // wrong is an error that wraps ErrDamaged.
 func (s *Store) Get(key string) (value []byte, ok bool, err error) {
 	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	at, ok := s.index[key]
-	var file *os.File
-	if ok {
-		file = s.segments[at.segment].file
-	}
-	s.mutex.Unlock()
 	if !ok {
 		return nil, false, nil
 	}
-	value = make([]byte, at.length)
-	if _, err := file.ReadAt(value, at.offset); err != nil && err != io.EOF {
-		return nil, false, fmt.Errorf("read %s from store: %w", key, err)
-	}
-	if crc32.Checksum(value, castagnoli) != at.checksum {
-		return nil, false, fmt.Errorf("%s in %s at byte %d: %w", key, file.Name(), at.offset, ErrDamaged)
+	if value, err = s.read(key, at); err != nil {
+		return nil, false, err
 	}
 	return value, true, nil
+}
+
+// read reads and checks a value.
+func (s *Store) read(key string, at location) ([]byte, error) {
+	value := make([]byte, at.length)
+	if _, err := at.segment.file.ReadAt(value, at.offset); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read %s from store: %w", key, err)
+	}
+	if crc32.Checksum(value, castagnoli) != at.checksum {
+		return nil, fmt.Errorf("%s in %s at byte %d: %w", key, at.segment.file.Name(), at.offset, ErrDamaged)
+	}
+	return value, nil
 }
 
 // Put adds a value. The first Put takes the store's lock, which is held until
@@ -310,7 +313,7 @@ func (s *Store) put(key string, value []byte) error {
 		return err
 	}
 	s.index[key] = location{
-		segment: last, offset: current.end + int64(headSize+len(key)),
+		segment: current, offset: current.end + int64(headSize+len(key)),
 		length: uint32(len(value)), checksum: checksum,
 	}
 	current.end += int64(len(record))
@@ -382,6 +385,10 @@ func (s *Store) begin(number int) error {
 func (s *Store) Flush() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	return s.flush()
+}
+
+func (s *Store) flush() error {
 	if s.lock == nil || len(s.segments) == 0 {
 		return nil
 	}
