@@ -72,8 +72,6 @@ func openPack(job *stage.Job) (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Resize's section is not among what train depends on, but the pack is, and
-	// its bytes name the resizing that it came from.
 	return &dataset{p, model.Stored{Height: p.Height, Width: p.Width, Mode: p.Mode, Background: p.Background}}, nil
 }
 
