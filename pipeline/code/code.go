@@ -32,9 +32,9 @@ import (
 var presents = []string{"pipeline/progress", "pipeline/params", "pipeline/artifact", "pipeline/stage"}
 
 // presentsFor are packages that only present for one stage: training's plots
-// are not part of its output's digest, and a better plot should retrain
-// nothing.
-var presentsFor = map[string][]string{"train": {"pipeline/plot"}}
+// and drawings are not part of its output's digest, and a better one should
+// retrain nothing.
+var presentsFor = map[string][]string{"train": {"pipeline/plot", "pipeline/network/present"}}
 
 // listed is what `go list -json` says of a package.
 type listed struct {

@@ -2,12 +2,12 @@ package network
 
 // ParameterCount is the number of learnt values.
 func (d *Description) ParameterCount() int {
-	learnt, _ := d.counts(-1)
+	learnt, _ := d.Count(-1)
 	return learnt
 }
 
-// counts are the learnt and the other values of a layer, or of all (-1).
-func (d *Description) counts(layer int) (learnt, statistics int) {
+// Count is the number of learnt values and of other values of a layer, or of all (-1).
+func (d *Description) Count(layer int) (learnt, statistics int) {
 	for _, p := range d.Parameters() {
 		switch {
 		case layer >= 0 && p.Layer != layer:

@@ -46,7 +46,7 @@ var All = []Definition{
 	{Name: "resize", Inputs: []string{"explore"}, ReadsRaw: true, root: "data/interim/%/resize"},
 	{Name: "pack", Inputs: []string{"resize"}, StoreOf: "resize", root: "data/processed/%"},
 	{Name: "train", Inputs: []string{"pack"}, Engine: true, Resumes: true, root: "models/%",
-		Informational: []string{"*.png", "runtime.json", "checkpoint*"},
+		Informational: []string{"*.png", "*.svg", "summary.txt", "runtime.json", "checkpoint*"},
 		Published:     []string{"history.csv"}},
 	{Name: "evaluate", Inputs: []string{"pack", "train"}, Engine: true, PrintsNames: true, root: "data/interim/%/evaluate",
 		Informational: []string{"figures/*"},

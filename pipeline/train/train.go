@@ -17,6 +17,7 @@ import (
 	"catdog/pipeline/engine"
 	"catdog/pipeline/model"
 	"catdog/pipeline/network"
+	"catdog/pipeline/network/present"
 	"catdog/pipeline/pack"
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
@@ -227,8 +228,8 @@ func (r run) finish(l *loop, description *network.Description, info model.Info, 
 	}
 	for name, content := range map[string][]byte{
 		"hyperparameters.json": hyperparameters,
-		"summary.txt":          []byte(description.Summary()),
-		"network.svg":          description.SVG(),
+		"summary.txt":          []byte(present.Summary(description)),
+		"network.svg":          present.SVG(description),
 	} {
 		if err := artifact.WriteFile(filepath.Join(r.folder, name), content); err != nil {
 			return err

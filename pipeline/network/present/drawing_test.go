@@ -1,4 +1,4 @@
-package network
+package present
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"catdog/pipeline/network"
 	"catdog/pipeline/params"
 	"pgregory.net/rapid"
 )
@@ -26,11 +27,11 @@ func TestDrawing(t *testing.T) {
 			Dropout:   rapid.SampledFrom([]float64{0, 0.5}).Draw(t, "dropout"),
 		}
 		classes := rapid.SliceOfN(rapid.StringMatching(`[a-zé<&"' ]{1,40}`), 2, 12).Draw(t, "classes")
-		d, err := New(input, classes)
+		d, err := network.New(input, classes)
 		if err != nil {
 			t.Skip(err)
 		}
-		drawing := d.SVG()
+		drawing := SVG(d)
 		decoder := xml.NewDecoder(bytes.NewReader(drawing))
 		for {
 			if _, err := decoder.Token(); err == io.EOF {

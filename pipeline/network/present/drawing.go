@@ -1,4 +1,6 @@
-package network
+// Package present shows a network to people: as a table and as a drawing. It
+// is apart from package network so that a better drawing retrains nothing.
+package present
 
 import (
 	"bytes"
@@ -6,6 +8,8 @@ import (
 	"html"
 	"math"
 	"unicode/utf8"
+
+	"catdog/pipeline/network"
 )
 
 // Measures of the drawing, in px.
@@ -53,14 +57,14 @@ type drawing struct {
 // for the head, with the feature maps as boxes (height and depth by the sides
 // of the map, thickness by its channels), arrows for skip connections, and
 // shapes and parameters in words.
-func (d *Description) SVG() []byte {
+func SVG(d *network.Description) []byte {
 	g := &drawing{x: margin, largest: float64(max(d.Input.Height, d.Input.Width))}
 	g.panel("image", []string{d.Input.String()}, func() { g.box(d.Input, imageFill) })
 
 	i := 0
-	for block := 1; d.Layers[i].Kind == Convolution; block++ {
+	for block := 1; d.Layers[i].Kind == network.Convolution; block++ {
 		end := i + 2
-		for end+3 < len(d.Layers) && d.Layers[end].Kind == Convolution && d.Layers[end+3].Skip >= 0 {
+		for end+3 < len(d.Layers) && d.Layers[end].Kind == network.Convolution && d.Layers[end+3].Skip >= 0 {
 			end += 4
 		}
 		g.block(d, block, i, end)
@@ -95,7 +99,7 @@ func (d *Description) SVG() []byte {
 
 // block draws the layers from ≤ i < to: a convolution and its residual pairs,
 // which are all alike, so that one is drawn for all.
-func (g *drawing) block(d *Description, index, from, to int) {
+func (g *drawing) block(d *network.Description, index, from, to int) {
 	pool, pairs := d.Layers[from+1].Pool, (to-from-2)/4
 	lines := []string{d.Layers[to-1].Out.String(), fmt.Sprintf("convolution %d×%d", d.Layers[from].Kernel, d.Layers[from].Kernel)}
 	if pool > 1 {
@@ -109,7 +113,7 @@ func (g *drawing) block(d *Description, index, from, to int) {
 	}
 	parameters := 0
 	for i := from; i < to; i++ {
-		learnt, _ := d.counts(i)
+		learnt, _ := d.Count(i)
 		parameters += learnt
 	}
 	lines = append(lines, number(parameters)+" parameters")
@@ -125,24 +129,24 @@ func (g *drawing) block(d *Description, index, from, to int) {
 }
 
 // head draws everything from layer from on.
-func (g *drawing) head(d *Description, from int) {
+func (g *drawing) head(d *network.Description, from int) {
 	lines := []string{fmt.Sprintf("%d classes", len(d.Classes))}
 	parameters := 0
 	for i := from; i < len(d.Layers); i++ {
 		switch layer := d.Layers[i]; layer.Kind {
-		case GlobalPool, Dropout:
-			lines = append(lines, d.computes(layer))
-		case Dense:
+		case network.GlobalPool, network.Dropout:
+			lines = append(lines, computes(d, layer))
+		case network.Dense:
 			if layer.In.Height*layer.In.Width > 1 {
 				lines = append(lines, "flatten")
 			}
 			lines = append(lines, "dense")
-			parameters, _ = d.counts(i)
+			parameters, _ = d.Count(i)
 		}
 	}
 	lines = append(lines, number(parameters)+" parameters")
 	g.panel("head", lines, func() {
-		if d.Layers[from].Kind == GlobalPool {
+		if d.Layers[from].Kind == network.GlobalPool {
 			g.box(d.Layers[from].Out, poolFill)
 		}
 		g.classes(d.Classes)
@@ -184,7 +188,7 @@ func (g *drawing) size(side int) float64 {
 }
 
 // box draws a feature map, and the arrow to it.
-func (g *drawing) box(shape Shape, colours fill) {
+func (g *drawing) box(shape network.Shape, colours fill) {
 	height, depth := g.size(shape.Height), g.size(shape.Width)
 	thickness := min(3+1.5*math.Sqrt(float64(shape.Channels)), 48)
 	dx, dy := 0.26*depth, 0.2*depth
@@ -200,7 +204,7 @@ func (g *drawing) box(shape Shape, colours fill) {
 
 // pair draws two convolutions and the skip connection around them; times more
 // than one is written beside it.
-func (g *drawing) pair(shape Shape, times int) {
+func (g *drawing) pair(shape network.Shape, times int) {
 	fork := g.x - gap/2
 	g.box(shape, blockFill)
 	g.box(shape, blockFill)

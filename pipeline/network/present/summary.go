@@ -1,4 +1,4 @@
-package network
+package present
 
 import (
 	"fmt"
@@ -6,21 +6,23 @@ import (
 	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
+
+	"catdog/pipeline/network"
 )
 
 // Summary is a table of the layers: what each computes, its output's shape,
 // its parameters and its multiply-adds for one image, with totals.
-func (d *Description) Summary() string {
+func Summary(d *network.Description) string {
 	rows := [][]string{
 		{"layer", "computes", "output", "parameters", "multiply-adds"},
 		nil,
 		{"image", "", d.Input.String(), "", ""},
 	}
 	for i, layer := range d.Layers {
-		learnt, _ := d.counts(i)
-		rows = append(rows, []string{layer.Name, d.computes(layer), layer.Out.String(), number(learnt), number(layer.MultiplyAdds())})
+		learnt, _ := d.Count(i)
+		rows = append(rows, []string{layer.Name, computes(d, layer), layer.Out.String(), number(learnt), number(layer.MultiplyAdds())})
 	}
-	learnt, statistics := d.counts(-1)
+	learnt, statistics := d.Count(-1)
 	rows = append(rows, nil, []string{"total", "", "", number(learnt), number(d.MultiplyAdds())})
 
 	widths := make([]int, len(rows[0]))
@@ -57,11 +59,11 @@ func (d *Description) Summary() string {
 }
 
 // computes says in a few words what a layer does.
-func (d *Description) computes(layer Layer) string {
+func computes(d *network.Description, layer network.Layer) string {
 	switch layer.Kind {
-	case Convolution:
+	case network.Convolution:
 		return fmt.Sprintf("convolution %d×%d", layer.Kernel, layer.Kernel)
-	case Normalization:
+	case network.Normalization:
 		words := "normalization"
 		if layer.ReLU {
 			words += ", ReLU"
@@ -73,12 +75,12 @@ func (d *Description) computes(layer Layer) string {
 			words += ", + " + d.Layers[layer.Skip].Name
 		}
 		return words
-	case GlobalPool:
+	case network.GlobalPool:
 		if layer.Average {
 			return "average over positions"
 		}
 		return "maximum over positions"
-	case Dropout:
+	case network.Dropout:
 		return fmt.Sprintf("dropout %g", layer.Rate)
 	}
 	return string(layer.Kind)
