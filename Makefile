@@ -114,6 +114,9 @@ lint: build/setup  ## formatting, vet, staticcheck
 	test -z "$$(gofmt -l pipeline stages)" || { echo "not formatted:"; gofmt -l pipeline stages; exit 1; }
 	go vet ./...
 
+bench: bin/.built  ## ONLY=train|resize|pack|make [PHOTOS=folder]: how fast, beside others; reports/benchmarks.md
+	bin/bench
+
 notebooks: build/setup  ## run the notebooks and keep their plots
 	sh notebooks/run.sh
 
@@ -128,5 +131,6 @@ help:  ## this list
 	  'make accept STAGE=train                                      its code changed without changing what it computes' \
 	  'make publish                                                 the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
-	  'make test | lint | bench | notebooks                         for developers' \
+	  'make test | lint | notebooks                                 for developers' \
+	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'
