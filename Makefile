@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory -s
 
 # What people pass in reaches the programs through the environment alone. A
 # value given to make is taken as it stands, without expanding what is in it.
-DATASET ?= sample
+DATASET ?=
 EXPERIMENT ?=
 STAGE ?=
 FROM ?=

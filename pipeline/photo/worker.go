@@ -24,14 +24,12 @@ func ServeIfWorker() {
 	if limit == "" {
 		return
 	}
-	if err := serve(limit); err != nil {
-		fmt.Fprintln(os.Stderr, "photo worker:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	fmt.Fprintln(os.Stderr, "photo worker:", serve(limit))
+	os.Exit(1)
 }
 
-// serve answers requests until its input ends.
+// serve answers requests. When its input ends, the process does; it returns
+// only an error.
 func serve(limit string) error {
 	// Ctrl-C reaches all processes of a terminal. The stage decides what it
 	// means; a worker ends when its input does.

@@ -21,7 +21,6 @@ type chain struct {
 	d                 *Device
 	batch             int
 	forward, backward []stage // backward in reverse order
-	weights           []float32
 	parameters        int
 	vectors           device.Vector
 	gradients         device.Vector

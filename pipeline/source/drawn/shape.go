@@ -37,9 +37,6 @@ func (m affine) inverse() affine {
 	}
 }
 
-// size is how much m enlarges, on average over directions.
-func (m affine) size() float64 { return math.Sqrt(math.Abs(m.a*m.e - m.b*m.d)) }
-
 func (s shape) moved(m affine) shape {
 	moved := make(shape, len(s))
 	for i, contour := range s {
