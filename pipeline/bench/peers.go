@@ -39,14 +39,17 @@ func (s *session) needPython(name, requirements string) error {
 		return nil
 	}
 	s.Reporter.Say("installs what the peers need into %s (some minutes)", folder)
-	if err := runQuietly(s, exec.CommandContext(s, "python3", "-m", "venv", folder)); err != nil {
-		return fmt.Errorf("%w (Debian has it in python3-venv)", err)
+	python := filepath.Join(folder, "bin/python")
+	if _, err := os.Stat(python); err != nil {
+		if err := runQuietly(s, exec.CommandContext(s, "python3", "-m", "venv", folder)); err != nil {
+			return fmt.Errorf("%w (Debian has it in python3-venv)", err)
+		}
 	}
 	file := filepath.Join(s.folder, requirements)
 	if err := os.WriteFile(file, list, 0o666); err != nil {
 		return err
 	}
-	pip := exec.CommandContext(s, filepath.Join(folder, "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", file)
+	pip := exec.CommandContext(s, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", file)
 	if err := runQuietly(s, pip); err != nil {
 		return err
 	}
