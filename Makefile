@@ -107,12 +107,12 @@ classify: bin/.built  ## PHOTOS=path [MODEL=folder] [CSV=file]: cats or dogs?
 # --- for developers ---------------------------------------------------------
 
 test: build/setup  ## every fast test
-	go vet ./...
 	go test ./...
 
 lint: build/setup  ## formatting, vet, staticcheck
 	test -z "$$(gofmt -l pipeline stages)" || { echo "not formatted:"; gofmt -l pipeline stages; exit 1; }
 	go vet ./...
+	go tool staticcheck ./...
 
 bench: bin/.built  ## ONLY=train|resize|pack|make [PHOTOS=folder]: how fast, beside others; reports/benchmarks.md
 	bin/bench
