@@ -94,13 +94,14 @@ type decider struct {
 	repeat   []string // arguments that run what must
 	finished string   // part of what that says when there is nothing to do
 	dry      []string // arguments that only list
+	stale    string   // part of what that says when train must run
 	change   func() error
 }
 
 func (d *decider) nothing() error { return d.expect(d.repeat, d.finished) }
 
-// decide lists what would run, which is train.
-func (d *decider) decide() error { return d.expect(d.dry, "train") }
+// decide lists what would run, train among it.
+func (d *decider) decide() error { return d.expect(d.dry, d.stale) }
 
 // expect runs the command and wants a text in what it prints.
 func (d *decider) expect(arguments []string, text string) error {
@@ -136,7 +137,7 @@ func (s *session) prepareMake(count int) (*decider, error) {
 	}
 	return &decider{
 		name: "make", command: func(arguments ...string) *exec.Cmd { return p.Command("make", arguments...) },
-		finished: "nothing to do", dry: []string{"-n"},
+		finished: "nothing to do", dry: []string{"-n"}, stale: "bin/train",
 		change: func() error { return p.Set("train.seed", "12345") },
 	}, nil
 }
@@ -176,7 +177,7 @@ func (s *session) prepareDVC() (*decider, error) {
 	}
 	return &decider{
 		name: "DVC", command: func(arguments ...string) *exec.Cmd { return s.tool(folder, "dvc", arguments...) },
-		repeat: []string{"repro"}, finished: "up to date", dry: []string{"repro", "--dry"},
+		repeat: []string{"repro"}, finished: "up to date", dry: []string{"repro", "--dry"}, stale: "Running stage 'train'",
 		change: func() error { return writePeerParameters(folder, 1) },
 	}, nil
 }
@@ -192,7 +193,7 @@ func (s *session) prepareSnakemake() (*decider, error) {
 	}
 	return &decider{
 		name: "Snakemake", command: func(arguments ...string) *exec.Cmd { return s.tool(folder, "snakemake", arguments...) },
-		repeat: []string{"--cores", "all"}, finished: "Nothing to be done", dry: []string{"--dry-run"},
+		repeat: []string{"--cores", "all"}, finished: "Nothing to be done", dry: []string{"--dry-run"}, stale: "rule train:",
 		change: func() error { return writePeerParameters(folder, 1) },
 	}, nil
 }
