@@ -21,13 +21,16 @@ CSV ?=
 MODEL ?=
 REV ?= HEAD
 ONLY ?=
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL REV ONLY,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL REV ONLY
+KEY ?=
+DRY ?=
+JSON ?=
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL REV ONLY KEY DRY JSON,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL REV ONLY KEY DRY JSON
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result accept classify publish verify test test-long lint fmt bench notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify publish verify sweep test test-long torture lint fmt bench notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -44,25 +47,26 @@ build/setup: stages/setup.sh go.mod
 bin/.built: $(SOURCES) go.mod go.sum | build/setup
 	mkdir -p bin
 	echo "build     compiles" >&2
-	go build -o bin/track ./stages/track
-	bin/track build
+	go run ./stages/track build
 	touch $@
 
 build: bin/.built
 
 # --- the pipeline -----------------------------------------------------------
 
-# Goals that need to know what is stale make this file read build/plan.mk,
-# which make then brings up to date first (building what asks), once.
-ifneq ($(filter all $(STAGES),$(GOALS)),)
-ifeq ($(wildcard build/plan.mk),)
-$(shell mkdir -p build && touch build/plan.mk) # make speaks of a missing file as of an error
-endif
-include build/plan.mk
+# Goals that need to know what is stale make this file read a plan, which make
+# then brings up to date first (building what asks), once. Each make has a plan
+# of its own, which is gone as soon as it was read.
+ifneq ($(filter all verify $(STAGES),$(GOALS)),)
+PLAN := $(shell mkdir -p build && plan=build/plan.$$PPID.mk && : >>$$plan && echo $$plan) # make speaks of a missing file as of an error
 ifeq ($(MAKE_RESTARTS),)
-build/plan.mk: bin/.built FORCE
-	bin/track plan >build/plan.mk.new
-	mv build/plan.mk.new $@
+include $(PLAN)
+$(PLAN): bin/.built FORCE
+	bin/track plan >$@.new || { rm -f $@ $@.new; exit 1; }
+	mv $@.new $@
+else
+-include $(PLAN)
+$(shell rm -f $(PLAN))
 endif
 endif
 
@@ -92,8 +96,14 @@ endif
 
 # --- questions --------------------------------------------------------------
 
-status dag result: bin/.built  ## each stage: fresh, or stale and why / the graph / the last result
+status dag result diff history params gc: bin/.built
 	bin/track $@
+
+verify: all  ## are the committed reports what this checkout gives?
+	bin/track verify
+
+sweep: bin/.built  ## the grid that params.yaml gives, tabulated
+	bin/track sweep
 
 accept: bin/.built  ## STAGE=train: its code changed without changing what it computes
 	bin/track accept "$$STAGE"
@@ -108,6 +118,12 @@ classify: bin/.built  ## PHOTOS=path [MODEL=folder] [CSV=file]: cats or dogs?
 
 test: build/setup  ## every fast test
 	go test ./...
+
+test-long: bin/.built  ## what takes minutes: every row of what reruns against a build from nothing, code that changes
+	go test -timeout 60m ./pipeline/miniature -long
+
+torture: bin/.built  ## KILLS=100 FLIPS=10000 MENDS=200: kills, full disks, flipped bytes; reports/reliability.md
+	go run ./pipeline/torture
 
 lint: build/setup  ## formatting, vet, staticcheck
 	test -z "$$(gofmt -l pipeline stages)" || { echo "not formatted:"; gofmt -l pipeline stages; exit 1; }
@@ -127,10 +143,18 @@ help:  ## this list
 	printf '%s\n' \
 	  'make [DATASET=name] [EXPERIMENT=name] [FROM="a.zip b.zip"]   every stage, up to the report' \
 	  'make fetch|explore|resize|pack|train|evaluate|report         that stage and what it needs' \
-	  'make status | dag | result                                   fresh or stale and why; the graph; the last result' \
+	  'make -n                                                      what would run, and what perhaps' \
+	  'make status [JSON=1] | dag | result                          fresh or stale and why; the graph (SVG into a file); the last result' \
+	  'make SET="train.epochs=5 train.seed=2"                       a variant, as an experiment of its own' \
+	  'make sweep                                                   every combination of the sweep in params.yaml, with mean and spread' \
+	  'make diff [REV=HEAD]                                         parameters, metrics and figures that changed since a commit' \
+	  'make history                                                 trained versions that are kept, with their test accuracy' \
+	  'make params KEY=key                                          the parameters that gave a kept version' \
+	  'make verify [REV=HEAD]                                       are the committed reports what this checkout gives?' \
+	  'make gc [DRY=1]                                              removes what no experiment points to, and says what that frees' \
 	  'make accept STAGE=train                                      its code changed without changing what it computes' \
 	  'make publish                                                 the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
-	  'make test | lint | notebooks                                 for developers' \
+	  'make test | test-long | torture | lint | notebooks           for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

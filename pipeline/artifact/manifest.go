@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // ManifestName is the manifest's file within an artifact's folder.
@@ -39,6 +40,11 @@ const keyLength = 20
 
 // Key is the artifact's name: a digest of its recipe.
 func (r Recipe) Key() string { return digestJSON(r)[:keyLength] }
+
+// IsKey says whether a folder's name can be an artifact's key.
+func IsKey(name string) bool {
+	return len(name) == keyLength && strings.Trim(name, "0123456789abcdef") == ""
+}
 
 // StepKey is the key of the same work on any input.
 func (r Recipe) StepKey() string {

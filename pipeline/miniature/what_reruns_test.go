@@ -1,33 +1,37 @@
 package miniature
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// base is a miniature on which make has run once; tests work on clones of it.
-var base *Project
+var long = flag.Bool("long", false, "also what takes minutes")
+
+// scratch is removed in the end.
+var scratch string
 
 func TestMain(m *testing.M) {
-	folder, err := os.MkdirTemp("", "miniature")
-	if err != nil {
+	var err error
+	if scratch, err = os.MkdirTemp("", "miniature"); err != nil {
 		panic(err)
 	}
-	status := 1
-	if base, err = prepare(folder); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		status = m.Run()
-	}
-	os.RemoveAll(folder)
+	status := m.Run()
+	os.RemoveAll(scratch)
 	os.Exit(status)
 }
+
+// base is a miniature on which make has run once; tests work on clones of it.
+// It is made by the first test that needs it, since go test sees only what
+// tests read when it decides whether a result still holds.
+var base = sync.OnceValues(func() (*Project, error) { return prepare(scratch) })
 
 func prepare(folder string) (*Project, error) {
 	checkout, err := Checkout()
@@ -47,10 +51,10 @@ func prepare(folder string) (*Project, error) {
 // project is a miniature in which make has nothing to do.
 func project(t *testing.T) *Project {
 	t.Helper()
-	p, err := base.Clone(filepath.Join(t.TempDir(), "project"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	original, err := base()
+	check(t, err)
+	p, err := original.Clone(filepath.Join(t.TempDir(), "project"))
+	check(t, err)
 	return p
 }
 
@@ -206,11 +210,8 @@ var rows = []row{
 	{name: "a report edited", change: func(t *testing.T, p *Project) { edit(t, p, "reports/sample/64px/metrics.json", "accuracy", "acuracy") },
 		want: []string{"evaluate takes what was computed before (reports/sample/64px/metrics.json is not what this run gives)"}, same: true},
 	{name: "a clean clone over existing data", change: func(t *testing.T, p *Project) {
-		check(t, os.RemoveAll(p.Path("build/plan.mk")))
 		check(t, os.RemoveAll(p.Path("reports")))
-		committed, err := base.Clone(filepath.Join(t.TempDir(), "clone"))
-		check(t, err)
-		check(t, os.Rename(committed.Path("reports"), p.Path("reports")))
+		check(t, os.Rename(project(t).Path("reports"), p.Path("reports")))
 	}, same: true},
 	{name: "the cache of digests damaged", change: func(t *testing.T, p *Project) { flip(t, p.Path("data/interim/sample/digests"), 100) }, same: true},
 }
@@ -229,11 +230,11 @@ func flip(t *testing.T, name string, offset int64) {
 // nothing to do, and that the reports are those of a build from nothing.
 func TestWhatReruns(t *testing.T) {
 	for _, row := range rows {
-		t.Run(row.name, func(t *testing.T) { tryRow(t, row, row.scratch) })
+		t.Run(row.name, func(t *testing.T) { tryRow(t, row, row.scratch || *long) })
 	}
 }
 
-func tryRow(t *testing.T, row row, scratch bool) {
+func tryRow(t *testing.T, row row, fromNothing bool) {
 	t.Parallel()
 	p := project(t)
 	before := snapshot(t, p)
@@ -277,7 +278,7 @@ func tryRow(t *testing.T, row row, scratch bool) {
 	if difference := cmp.Diff(before, stepwise); row.same && difference != "" {
 		t.Errorf("the reports differ from before:\n%s", difference)
 	}
-	if !scratch {
+	if !fromNothing {
 		return
 	}
 	for _, folder := range []string{"data/interim", "data/processed", "models", "reports"} {

@@ -29,6 +29,14 @@ var Name = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 type Params struct {
 	Dataset, Experiment string
 	Sections
+	// Sweep is the grid that make sweep runs, in the order of the file.
+	Sweep []Axis
+}
+
+// An Axis is a key and the values that a sweep gives it, each as SET has it.
+type Axis struct {
+	Key    string
+	Values []string
 }
 
 // An Override changes one key on top of params.yaml, e.g. Key "train.epochs",
@@ -65,6 +73,10 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 		return nil, err
 	}
 	if err := document.check(); err != nil {
+		return nil, err
+	}
+	sweep, err := document.sweep()
+	if err != nil {
 		return nil, err
 	}
 
@@ -118,7 +130,7 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 		sections.Set(override.Key, value)
 	}
 
-	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides)}
+	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides), Sweep: sweep}
 	strict := func(config *mapstructure.DecoderConfig) {
 		config.TagName = "yaml"
 		config.ErrorUnset = true

@@ -3,6 +3,7 @@ package params
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -168,4 +169,39 @@ func FuzzLoad(f *testing.F) {
 		}
 		Load(file, "sample", "", nil)
 	})
+}
+
+func TestSweep(t *testing.T) {
+	text, err := os.ReadFile("../../params.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(grid string) (*Params, error) {
+		file := filepath.Join(t.TempDir(), "params.yaml")
+		changed := strings.Replace(string(text), "  train.seed: [0, 1, 2]     # a key as in SET, and its values\n", grid, 1)
+		if changed == string(text) {
+			t.Fatal("params.yaml has another sweep")
+		}
+		if err := os.WriteFile(file, []byte(changed), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return Load(file, "sample", "", nil)
+	}
+	params, err := load("  train.seed: [3, 1]\n  train.optimizer.name: [\"sgd\"]\n  train.network.channels: [[8, 16, 32]]\n")
+	want := []Axis{{"train.seed", []string{"3", "1"}}, {"train.optimizer.name", []string{`"sgd"`}}, {"train.network.channels", []string{"[8,16,32]"}}}
+	if err != nil || !reflect.DeepEqual(params.Sweep, want) {
+		t.Errorf("%v, %v", params, err)
+	}
+	for grid, complaint := range map[string]string{
+		"  train.sed: [1]\n":            "train.sed is not a key; did you mean train.seed?",
+		"  train.epochs: [0]\n":         `train.epochs is "0"; allowed is a whole number from 1 to 100000`,
+		"  train.epochs: 3\n":           `sweep.train.epochs is "3"; allowed is a list of values`,
+		"  train: [1]\n":                "not a key with a value",
+		"  fetch.drawn.seed: [1]\n":     "fetch cannot be changed",
+		"  report.title: ['two words']": "cannot be varied",
+	} {
+		if _, err := load(grid); err == nil || !strings.Contains(err.Error(), complaint) {
+			t.Errorf("%q: %v", grid, err)
+		}
+	}
 }

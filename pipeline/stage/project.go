@@ -40,17 +40,27 @@ func OpenProject(codes map[string]string) (*Project, error) {
 	if dataset == "" {
 		dataset = "sample"
 	}
-	overrides, err := params.ParseOverrides(os.Getenv("SET"))
+	project, err := OpenVariant(codes, dataset, os.Getenv("EXPERIMENT"), os.Getenv("SET"))
 	if err != nil {
 		return nil, err
 	}
-	parameters, err := params.Load(ParametersFile, dataset, os.Getenv("EXPERIMENT"), overrides)
+	project.from = Paths(os.Getenv("FROM"))
+	return project, nil
+}
+
+// OpenVariant is OpenProject for a named data set, experiment ("" is the data
+// set's usual one) and overrides as in SET.
+func OpenVariant(codes map[string]string, dataset, experiment, set string) (*Project, error) {
+	overrides, err := params.ParseOverrides(set)
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := params.Load(ParametersFile, dataset, experiment, overrides)
 	if err != nil {
 		return nil, err
 	}
 	return &Project{
 		Params:  parameters,
-		from:    Paths(os.Getenv("FROM")),
 		codes:   codes,
 		digests: artifact.OpenDigests(filepath.Join("data/interim", dataset, "digests")),
 	}, nil
@@ -122,6 +132,9 @@ func (p *Project) parameters(definition *Definition) map[string]string {
 	}
 	return flat
 }
+
+// Parameters are the named stage's own today, as its manifest would hold them.
+func (p *Project) Parameters(name string) map[string]string { return p.parameters(Find(name)) }
 
 // recipe is what decides a stage's output, given the digests of what it reads.
 func (p *Project) recipe(definition *Definition, inputs map[string]string) artifact.Recipe {

@@ -51,7 +51,7 @@ func run(ctx context.Context, name string, work Work, reporter *progress.Reporte
 	if err != nil {
 		return err
 	}
-	unlock, err := project.lock(ctx, reporter)
+	unlock, err := Lock(ctx, project.Params.Dataset, reporter)
 	if err != nil {
 		return err
 	}
@@ -91,16 +91,17 @@ func run(ctx context.Context, name string, work Work, reporter *progress.Reporte
 	return nil
 }
 
-// lock keeps a second make on the same data set waiting.
-func (p *Project) lock(ctx context.Context, reporter *progress.Reporter) (func() error, error) {
-	folder := filepath.Join("data/interim", p.Params.Dataset)
+// Lock keeps a second make on the same data set waiting until the function that
+// it returns is called.
+func Lock(ctx context.Context, dataset string, reporter *progress.Reporter) (func() error, error) {
+	folder := filepath.Join("data/interim", dataset)
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, err
 	}
 	lock := flock.New(filepath.Join(folder, "lock"))
 	taken, err := lock.TryLock()
 	if err == nil && !taken {
-		reporter.Say("waits: another make works on %s", p.Params.Dataset)
+		reporter.Say("waits: another make works on %s", dataset)
 		taken, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 	}
 	if err != nil || !taken {

@@ -3,21 +3,40 @@ package track
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/gofrs/flock"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/code"
 	"catdog/pipeline/stage"
 )
 
+// workshop is where binaries are linked. They are moved to bin/ whole, so that
+// one that runs, or another make's, is never half of one.
+const workshop = "build/bin"
+
 // build compiles every stage with the digest of its code linked in, and the
-// other commands, into bin/. Last, it writes down the digests.
+// other commands, this one included, into bin/. Last, it writes down the
+// digests. A second make waits.
 func build(words []string, out io.Writer) error {
+	for _, folder := range []string{workshop, "bin"} {
+		if err := os.MkdirAll(folder, 0o777); err != nil {
+			return err
+		}
+	}
+	lock := flock.New("build/lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("lock the build: %w", err)
+	}
+	defer lock.Unlock()
 	libraries, err := libraryVersions()
 	if err != nil {
 		return err
@@ -32,7 +51,7 @@ func build(words []string, out io.Writer) error {
 	}
 	for _, name := range names {
 		flag := "-ldflags=-X catdog/pipeline/stage.Code=" + digests[name]
-		if err := goBuild(flag, "-o", filepath.Join("bin", name), "./stages/"+name); err != nil {
+		if err := goBuild(name, flag); err != nil {
 			return err
 		}
 	}
@@ -42,8 +61,8 @@ func build(words []string, out io.Writer) error {
 	}
 	for _, main := range others {
 		name := filepath.Base(filepath.Dir(main))
-		if stage.Find(name) == nil && name != "track" { // track is what runs now
-			if err := goBuild("-o", filepath.Join("bin", name), "./stages/"+name); err != nil {
+		if stage.Find(name) == nil {
+			if err := goBuild(name); err != nil {
 				return err
 			}
 		}
@@ -55,13 +74,23 @@ func build(words []string, out io.Writer) error {
 	return artifact.WriteFile(CodesFile, append(text, '\n'))
 }
 
-func goBuild(arguments ...string) error {
-	command := exec.Command("go", append([]string{"build"}, arguments...)...)
+// goBuild brings bin/NAME up to date.
+func goBuild(name string, flags ...string) error {
+	linked := filepath.Join(workshop, name)
+	command := exec.Command("go", append(append([]string{"build"}, flags...), "-o", linked, "./stages/"+name)...)
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("go build %s: %w", strings.Join(arguments, " "), err)
+		return fmt.Errorf("go build ./stages/%s: %w", name, err)
 	}
-	return nil
+	// What go build links next is a new file, so the two names may share one.
+	next := filepath.Join("bin", name+".new")
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Link(linked, next); err != nil {
+		next = linked // a file system without links: moving is enough
+	}
+	return os.Rename(next, filepath.Join("bin", name))
 }
 
 // libraryVersions asks for the versions of the C libraries that stages link.

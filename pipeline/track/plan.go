@@ -1,10 +1,8 @@
 package track
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -58,22 +56,9 @@ func result(_ []string, out io.Writer) error {
 
 // resultLine is the test accuracy and the report's path.
 func resultLine(project *stage.Project) (string, error) {
-	path := filepath.Join(project.Reports(), "metrics.json")
-	text, err := os.ReadFile(path)
+	metrics, err := readMetrics(filepath.Join(project.Reports(), "metrics.json"))
 	if err != nil {
-		return "", fmt.Errorf("read the results: %w", err)
-	}
-	type split struct {
-		N        int     `json:"n"`
-		Accuracy float64 `json:"accuracy"`
-		Low      float64 `json:"accuracy_low"`
-		High     float64 `json:"accuracy_high"`
-	}
-	var metrics struct {
-		Splits map[string]split `json:"splits"`
-	}
-	if err := json.Unmarshal(text, &metrics); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+		return "", err
 	}
 	test := metrics.Splits["test"]
 	return fmt.Sprintf("%s/%s: test accuracy %.2f %% (95 %% interval %.2f to %.2f, %d photos), %s",

@@ -4,20 +4,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"catdog/pipeline/stage"
 )
 
-// status prints each stage's state and reasons, a line each; with --json, the
-// same for programs.
+// status prints each stage's state and reasons, a line each; with --json, or
+// JSON in the environment, the same for programs.
 func status(words []string, out io.Writer) error {
 	project, states, err := planned()
 	if err != nil {
 		return err
 	}
-	if slices.Contains(words, "--json") {
+	if slices.Contains(words, "--json") || os.Getenv("JSON") != "" {
 		type row struct {
 			Stage   string   `json:"stage"`
 			Verdict string   `json:"verdict"`
@@ -54,24 +55,6 @@ func describe(state *stage.State) string {
 		return "runs if what it reads comes out different"
 	}
 	return "stale: " + strings.Join(state.Reasons, "; ")
-}
-
-// dag prints the graph of stages with their states.
-func dag(_ []string, out io.Writer) error {
-	_, states, err := planned()
-	if err != nil {
-		return err
-	}
-	marks := map[stage.Verdict]string{stage.Fresh: "●", stage.Restorable: "◐", stage.Stale: "○", stage.Depends: "◌"}
-	for _, state := range states {
-		inputs := strings.Join(state.Definition.Inputs, ", ")
-		if inputs != "" {
-			inputs = " ← " + inputs
-		}
-		fmt.Fprintf(out, "%s %s%s\n", marks[state.Verdict], state.Definition.Name, inputs)
-	}
-	_, err = fmt.Fprintln(out, "● fresh  ◐ computed before  ○ stale  ◌ runs if what it reads differs")
-	return err
 }
 
 // accept declares that the code of the named stages changed without changing

@@ -22,6 +22,12 @@ var Commands = map[string]func(words []string, out io.Writer) error{
 	"result":  result,
 	"accept":  accept,
 	"publish": publish,
+	"diff":    diff,
+	"history": history,
+	"params":  printParameters,
+	"gc":      gc,
+	"verify":  verify,
+	"sweep":   sweep,
 }
 
 // CodesFile holds the digests of the stages' code as they were built.
@@ -29,6 +35,15 @@ const CodesFile = "bin/code.json"
 
 // open reads the project as the stages' binaries would.
 func open() (*stage.Project, error) {
+	codes, err := codes()
+	if err != nil {
+		return nil, err
+	}
+	return stage.OpenProject(codes)
+}
+
+// codes are the digests of the stages' code as they were built.
+func codes() (map[string]string, error) {
 	text, err := os.ReadFile(CodesFile)
 	if err != nil {
 		return nil, errors.New("nothing is built yet: run make")
@@ -37,7 +52,7 @@ func open() (*stage.Project, error) {
 	if err := json.Unmarshal(text, &codes); err != nil {
 		return nil, fmt.Errorf("read %s: %w", CodesFile, err)
 	}
-	return stage.OpenProject(codes)
+	return codes, nil
 }
 
 // planned opens the project, plans and keeps what was learnt about files.

@@ -5,7 +5,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"catdog/pipeline/track"
 )
@@ -25,6 +28,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: track build|plan|status|dag|result|accept|publish")
+	names := slices.Sorted(maps.Keys(track.Commands))
+	fmt.Fprintln(os.Stderr, "usage: track "+strings.Join(names, "|"))
 	os.Exit(2)
 }
