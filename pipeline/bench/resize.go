@@ -25,9 +25,9 @@ var resizePart = part{
 	name: "resize", title: "Resizing",
 	about: "Photos a second from JPEG files, whose bytes the system has in memory, to 64×64 RGB without regard to the aspect ratio. " +
 		"Without `PHOTOS=` they are 400 drawn ones of 500×375. " +
-		"Ours is what the stage does for a photo: read the file, verify its digest, have it decoded and resized by libvips (Lanczos) in a guarded worker process, one a core, and get the pixels back. " +
+		"Ours is what the stage does for a photo before storing it: read the file, verify its digest, have it decoded and resized by libvips (Lanczos) in a guarded worker process, one a core, and get the pixels back. " +
 		"Pillow has as many processes, which read, decode in draft mode (libjpeg halves the size while it decodes, as for ours), resize by its bicubic filter and send the pixels back. " +
-		"vipsthumbnail is started once a core with the names of half the files and writes a file for each.",
+		"vipsthumbnail is started once a core with its share of the names and writes a file for each.",
 	measure: measureResizing,
 }
 
