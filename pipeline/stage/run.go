@@ -37,7 +37,8 @@ func Main(name string, work Work) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	if err := run(ctx, name, work, reporter); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		line := strings.ReplaceAll(err.Error(), "\n", "; ")
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.TrimPrefix(line, name+": "))
 		os.Exit(1)
 	}
 }
