@@ -165,3 +165,10 @@ func erase(random stream, height, width int) rectangle {
 	left, top := random.below(drawErasedX, width-w+1), random.below(drawErasedY, height-h+1)
 	return rectangle{left, top, left + w, top + h}
 }
+
+// CentreOffset is, along one side, the first of the stored image's pixels that
+// Centre shows; false where Centre resamples the image.
+func CentreOffset(stored, input int) (first int, exactly bool) {
+	middle, side := centreSide(stored, input)
+	return int(middle - side/2), side == float64(input)
+}

@@ -83,7 +83,7 @@ func fromEnvironment(ctx context.Context) error {
 // photos are checked and resized as those that the model learnt from were, and
 // predicted as the test split was.
 func Run(ctx context.Context, o Options, out io.Writer, reporter *progress.Reporter) (err error) {
-	folder, err := locate(o.Model, o.Dataset, o.Project)
+	folder, err := Locate(o.Model, o.Dataset, o.Project)
 	if err != nil {
 		return err
 	}

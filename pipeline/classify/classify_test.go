@@ -213,7 +213,7 @@ func TestLocate(t *testing.T) {
 	project := newProject(t)
 	check := func(named string, dataset bool, want string) {
 		t.Helper()
-		if got, err := locate(named, dataset, project); err != nil || got != want {
+		if got, err := Locate(named, dataset, project); err != nil || got != want {
 			t.Errorf("%s, %v; want %s", got, err, want)
 		}
 	}
@@ -237,14 +237,14 @@ func TestLocate(t *testing.T) {
 	check("", false, "models/published/colours")
 
 	put(t, filepath.Join(folder, "model.json"), []byte("{}"))
-	if _, err := locate("", true, project); err == nil || !strings.Contains(err.Error(), "model.json is damaged") {
+	if _, err := Locate("", true, project); err == nil || !strings.Contains(err.Error(), "model.json is damaged") {
 		t.Errorf("a changed model.json: error %v", err)
 	}
 
 	if err := os.RemoveAll("models"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := locate("", true, project); err == nil || !strings.Contains(err.Error(), "there is no model of sample yet") {
+	if _, err := Locate("", true, project); err == nil || !strings.Contains(err.Error(), "there is no model of sample yet") {
 		t.Errorf("no model: error %v", err)
 	}
 }

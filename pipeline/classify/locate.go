@@ -19,11 +19,11 @@ import (
 // published holds the models that are committed, a folder a data set.
 const published = "models/published"
 
-// locate is the folder of the model to use: the one that is named, if any;
+// Locate is the folder of the model to use: the one that is named, if any;
 // else the current one of the data set and experiment, else the one published
 // for the data set, else the first one published. Where no data set is named
 // published models come first.
-func locate(named string, dataset bool, project *stage.Project) (folder string, err error) {
+func Locate(named string, dataset bool, project *stage.Project) (folder string, err error) {
 	if named != "" {
 		if filepath.Base(named) == model.FileName {
 			named = filepath.Dir(named)
