@@ -12,7 +12,8 @@ import (
 	"catdog/pipeline/device"
 )
 
-// A convolution is one of oneDNN's, or the first layer's own kernel.
+// A convolution is one of oneDNN's, or own kernels: Winograd's, or the first
+// layer's.
 //
 // Weights lie in blocks: blocks of out, blocks of in, kernel's height, width,
 // a block of in, a block of out (oneDNN's OIhw16i16o). Where the input is
@@ -24,11 +25,12 @@ type convolution struct {
 	spec                     device.ConvolutionSpec
 	outputHeight, outputWide int
 	plain                    bool
-	onednn                   *C.convolution // nil: the own kernel
-	image                    C.struct_image_convolution_arguments
+	onednn                   *C.convolution               // of the three, the one
+	winograd                 *C.struct_winograd_arguments // that is not nil
+	image                    *C.struct_image_convolution_arguments
 	padded                   *activation // whose values, of which version,
-	paddedVersion            uint64      // the own kernel has padded
-	summed                   *activation // whose values' sums the own kernel holds
+	paddedVersion            uint64      // the first layer's kernel has padded
+	summed                   *activation // whose values' sums an own kernel holds
 }
 
 func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution, error) {
@@ -46,9 +48,12 @@ func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution
 	c := &convolution{device: d, spec: spec, outputHeight: h, outputWide: w, plain: d.isPlain(spec.In)}
 	needsGradient := !spec.NoInputGradient && !spec.Inference
 	var err error
-	if spec.In == 3 && spec.Kernel == 3 && spec.Stride == 1 && spec.Padding == 1 && spec.Out%d.block == 0 && !needsGradient {
+	switch {
+	case spec.In == 3 && spec.Kernel == 3 && spec.Stride == 1 && spec.Padding == 1 && spec.Out%d.block == 0 && !needsGradient:
 		err = c.makeImage()
-	} else {
+	case d.chooseWinograd(spec):
+		err = c.makeWinograd()
+	default:
 		err = c.makeOneDNN(needsGradient)
 	}
 	if err != nil {
@@ -71,7 +76,7 @@ func (c *convolution) makeImage() error {
 	if err != nil {
 		return err
 	}
-	c.image = C.struct_image_convolution_arguments{
+	c.image = &C.struct_image_convolution_arguments{
 		padded: padded, partial: partial, sums: sums,
 		batch: C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), out: C.int(s.Out),
 		threads: C.int(d.threads),
@@ -204,6 +209,16 @@ func (c *convolution) pad(x device.Activation) C.int {
 	return 1
 }
 
+// sum notes that y is about to be written and its sums with it.
+func (c *convolution) sum(y *activation, sums *C.double) {
+	// The sums of an earlier output will be overwritten.
+	if c.summed != nil {
+		c.summed.sums = nil
+	}
+	c.summed = y
+	y.sums, y.sumsVersion = sums, y.version
+}
+
 func (c *convolution) Forward(x device.Activation, w device.Vector, y device.Activation) error {
 	d, s := c.device, c.spec
 	o := d.operands()
@@ -213,15 +228,14 @@ func (c *convolution) Forward(x device.Activation, w device.Vector, y device.Act
 	if o.err != nil {
 		return fmt.Errorf("convolution forward: %w", o.err)
 	}
-	if c.onednn == nil {
-		arguments := c.image
+	switch {
+	case c.winograd != nil:
+		c.winogradForward(xp, wp, yp, y.(*activation))
+		return nil
+	case c.image != nil:
+		arguments := *c.image
 		arguments.x, arguments.w, arguments.y, arguments.pad = xp, wp, yp, c.pad(x)
-		// The sums of an earlier output are about to be overwritten.
-		if c.summed != nil {
-			c.summed.sums = nil
-		}
-		c.summed = y.(*activation)
-		c.summed.sums, c.summed.sumsVersion = c.image.sums, c.summed.version
+		c.sum(y.(*activation), arguments.sums)
 		d.submit(d.kernels.image_forward, unsafe.Pointer(&arguments), unsafe.Sizeof(arguments))
 		return nil
 	}
@@ -246,6 +260,10 @@ func (c *convolution) BackwardInput(dy device.Activation, w device.Vector, adden
 	if o.err != nil {
 		return fmt.Errorf("convolution backward: %w", o.err)
 	}
+	if c.winograd != nil {
+		c.winogradBackwardInput(dyp, wp, addendp, dxp)
+		return nil
+	}
 	arguments := C.struct_convolution_arguments{convolution: c.onednn, x: dxp, w: wp, y: dyp, addend: addendp}
 	d.submit(C.operation(C.convolution_backward_input), unsafe.Pointer(&arguments), unsafe.Sizeof(arguments))
 	return nil
@@ -263,8 +281,12 @@ func (c *convolution) BackwardWeights(x, dy device.Activation, dw device.Vector)
 	if o.err != nil {
 		return fmt.Errorf("convolution backward: %w", o.err)
 	}
-	if c.onednn == nil {
-		arguments := c.image
+	switch {
+	case c.winograd != nil:
+		c.winogradBackwardWeights(xp, dyp, dwp)
+		return nil
+	case c.image != nil:
+		arguments := *c.image
 		arguments.x, arguments.dw, arguments.dy, arguments.pad = xp, dwp, dyp, c.pad(x)
 		d.submit(d.kernels.image_backward_weights, unsafe.Pointer(&arguments), unsafe.Sizeof(arguments))
 		return nil

@@ -1,6 +1,6 @@
 // Package cpu computes a network's operations on the processor: convolutions
-// by oneDNN (Winograd's where it has them), everything else by kernels of its
-// own that go through memory once.
+// by oneDNN (its Winograd where it has that, otherwise our own), everything
+// else by kernels of its own that go through memory once.
 //
 // Feature maps lie blocked: batch, blocks of channels, height, width, the
 // channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.
@@ -51,6 +51,8 @@ type Device struct {
 	library     *C.library
 	memory      []unsafe.Pointer
 	operations  []*C.convolution
+	winograd    winogradSource
+	workspace   *C.struct_workspace
 	// failure is of a call that could not return it, such as Upload.
 	failure error
 }
@@ -82,18 +84,18 @@ func open(options Options, set isa.Set) (*Device, error) {
 		d.kernels = C.kernels_portable
 	}
 	d.block = int(d.kernels.block)
-	winograd := "direct"
-	if C.library_winograd() != 0 {
-		winograd = "winograd"
-	}
+	d.winograd = defaultWinograd(d.block)
 	d.description = fmt.Sprintf("cpu %s %s threads=%d %s %s",
-		options.Precision, set, d.threads, C.GoString(C.library_version()), winograd)
+		options.Precision, set, d.threads, C.GoString(C.library_version()), d.winograd)
 	d.executor = C.executor_new(C.int(d.threads))
 	if d.executor == nil {
 		return nil, errors.New("open the cpu device: cannot start a thread")
 	}
 	// The C side writes to what it is handed, so that lies in C memory.
 	handle, err := allocate[*C.library](d, 1)
+	if err == nil {
+		d.workspace, err = allocate[C.struct_workspace](d, 1)
+	}
 	if err != nil {
 		d.Close()
 		return nil, err
@@ -123,10 +125,13 @@ func (d *Device) Close() error {
 		C.convolution_free(c)
 	}
 	C.library_free(d.library)
+	if d.workspace != nil {
+		C.free(unsafe.Pointer(d.workspace.data))
+	}
 	for _, p := range d.memory {
 		C.free(p)
 	}
-	d.memory, d.operations, d.library = nil, nil, nil
+	d.memory, d.operations, d.library, d.workspace = nil, nil, nil, nil
 	return err
 }
 

@@ -120,6 +120,28 @@ struct image_convolution_arguments {
 	int threads;
 };
 
+// Memory that operations share, since they run one after another; it grows to
+// what the largest needs.
+struct workspace {
+	float *data;
+	size_t length;
+};
+
+// A 3×3 convolution, stride 1, padding 1, of blocked feature maps, or the
+// gradient of its input, a convolution of dy with the weights turned: then x
+// is dy, y is dx, and in and out are exchanged. Weights lie as blocks of out,
+// blocks of in, height, width, in, out.
+struct winograd_arguments {
+	const float *x, *w, *dy;
+	const float *addend; // is added to y; NULL: none
+	float *y, *dw;
+	double *sums; // of y and y², see normalization_arguments; NULL: not wanted
+	struct workspace *workspace;
+	int batch, height, width, in, out;
+	int turn;
+	int threads;
+};
+
 struct kernels {
 	int block;
 	operation to_blocked, from_blocked;
@@ -131,6 +153,7 @@ struct kernels {
 	operation optimizer_sgd, optimizer_adamw;
 	operation add;
 	operation image_forward, image_backward_weights;
+	operation winograd_forward, winograd_backward_weights;
 };
 
 // NULL where the compiler's target has no such instruction set.

@@ -1,5 +1,6 @@
 // One instruction set's kernels. The including file says which: BLOCK is the
 // number of channels in a block, KERNELS the table's name.
+#include "executor.h"
 #include "kernels.h"
 
 // So that square roots become instructions, and inputs that neighbouring pixels
@@ -7,6 +8,7 @@
 #pragma GCC optimize("no-math-errno", "no-predictive-commoning")
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Internal linkage: each instruction set has its own copy of everything.
@@ -50,6 +52,7 @@ inline size_t bound(size_t n, int part, int parts) { return n * part / parts; }
 #include "dense_template.h"
 #include "optimizer_template.h"
 #include "image_template.h"
+#include "winograd_template.h"
 
 const struct kernels table = {
 	BLOCK,
@@ -62,6 +65,7 @@ const struct kernels table = {
 	optimizer_sgd, optimizer_adamw,
 	add,
 	image_forward, image_backward_weights,
+	winograd_forward, winograd_backward_weights,
 };
 
 } // namespace

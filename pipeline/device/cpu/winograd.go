@@ -1,0 +1,95 @@
+package cpu
+
+/*
+#include "convolution.h"
+#include "kernels.h"
+*/
+import "C"
+
+import (
+	"unsafe"
+
+	"catdog/pipeline/device"
+)
+
+// winogradFits says whether our own kernels can compute a convolution.
+func (d *Device) winogradFits(s device.ConvolutionSpec) bool {
+	return s.Kernel == 3 && s.Stride == 1 && s.Padding == 1 && !d.isPlain(s.In)
+}
+
+// winogradPays says whether our own kernels are faster than oneDNN's direct
+// convolution of a shape. They do a quarter of its multiplications (more where
+// 4 does not divide height and width), but transform what they read and write
+// and, once a call, the weights.
+func winogradPays(s device.ConvolutionSpec) bool {
+	tiles := (s.Height + 3) / 4 * ((s.Width + 3) / 4)
+	return s.In >= 16 && s.Out >= 16 && 36*tiles*2 <= 9*s.Height*s.Width && s.Batch*tiles >= 64
+}
+
+// chooseWinograd decides by the shape alone, so that Describe's words stand for
+// the choice: where oneDNN has Winograd convolutions, they are used.
+func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
+	switch d.winograd {
+	case always:
+		return d.winogradFits(s)
+	case ours:
+		return d.winogradFits(s) && winogradPays(s)
+	}
+	return false
+}
+
+// winogradSource says whose Winograd convolutions a device uses.
+type winogradSource string
+
+const (
+	oneDNNs winogradSource = "winograd"      // where oneDNN finds them best
+	ours    winogradSource = "own winograd"  // where winogradPays
+	always  winogradSource = "only winograd" // wherever they fit, for tests
+)
+
+// defaultWinograd is oneDNN's where it has it: version 2 on AVX-512.
+func defaultWinograd(block int) winogradSource {
+	if C.library_winograd() != 0 && block == 16 {
+		return oneDNNs
+	}
+	return ours
+}
+
+func (c *convolution) makeWinograd() error {
+	d, s := c.device, c.spec
+	c.winograd = &C.struct_winograd_arguments{
+		workspace: d.workspace,
+		batch:     C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), in: C.int(s.In), out: C.int(s.Out),
+		threads: C.int(d.threads),
+	}
+	if !s.Inference {
+		sums, err := allocate[C.double](d, 2*d.threads*roundUp(s.Out, device.Alignment))
+		if err != nil {
+			return err
+		}
+		c.winograd.sums = sums
+	}
+	return nil
+}
+
+func (c *convolution) winogradForward(x, w, y *C.float, to *activation) {
+	a := *c.winograd
+	a.x, a.w, a.y = x, w, y
+	if a.sums != nil {
+		c.sum(to, a.sums)
+	}
+	c.device.submit(c.device.kernels.winograd_forward, unsafe.Pointer(&a), unsafe.Sizeof(a))
+}
+
+func (c *convolution) winogradBackwardInput(dy, w, addend, dx *C.float) {
+	a := *c.winograd
+	a.x, a.w, a.addend, a.y, a.sums = dy, w, addend, dx, nil
+	a.in, a.out, a.turn = a.out, a.in, 1
+	c.device.submit(c.device.kernels.winograd_forward, unsafe.Pointer(&a), unsafe.Sizeof(a))
+}
+
+func (c *convolution) winogradBackwardWeights(x, dy, dw *C.float) {
+	a := *c.winograd
+	a.x, a.dy, a.dw = x, dy, dw
+	c.device.submit(c.device.kernels.winograd_backward_weights, unsafe.Pointer(&a), unsafe.Sizeof(a))
+}

@@ -1,0 +1,416 @@
+// 3×3 convolutions, stride 1, padding 1, in Winograd's form F(4×4, 3×3):
+//
+//	y = Aᵀ·((G·w·Gᵀ) ⊙ (Bᵀ·x·B))·A
+//
+// for a tile of 4×4 outputs, which needs a window of 6×6 inputs: 36 products
+// instead of 144. Summed over input channels, ⊙ becomes 36 multiplications of
+// matrices, tiles × in by in × out. After Lavin and Gray, "Fast Algorithms for
+// Convolutional Neural Networks", 2016.
+//
+// The matrices come from polynomials at 0, ±p, ±q and ∞. These two lose fewer
+// digits than the usual 1 and 2, and their powers are exact.
+//
+// A block of tiles is transformed, multiplied and transformed back before the
+// next, so that what lies between stays in the processor's own cache.
+
+const float p1 = 0.625f, p2 = p1 * p1, q1 = 1.5f, q2 = q1 * q1;
+const float product = p2 * q2, sum = p2 + q2;
+const float weight0 = 1 / product, weight_p = 1 / (2 * p2 * (p2 - q2)), weight_q = 1 / (2 * q2 * (q2 - p2));
+
+const int tile = 4, window = 6, elements = window * window;
+
+// How many tiles, and how many blocks of output channels, are multiplied at
+// once: their sums fit the registers.
+const int tile_rows = BLOCK == 16 ? 8 : 6, tile_columns = 2;
+// The same for the weights' gradient, whose rows are input channels.
+const int gradient_rows = BLOCK == 16 ? 8 : 4;
+
+// t = Bᵀ·d
+inline void transform_input(const vec *d, vec *t) {
+	const vec p_even = d[4] - q2 * d[2], p_odd = d[3] - q2 * d[1];
+	const vec q_even = d[4] - p2 * d[2], q_odd = d[3] - p2 * d[1];
+	t[0] = d[4] - sum * d[2] + product * d[0];
+	t[1] = p_even + p1 * p_odd;
+	t[2] = p_even - p1 * p_odd;
+	t[3] = q_even + q1 * q_odd;
+	t[4] = q_even - q1 * q_odd;
+	t[5] = d[5] - sum * d[3] + product * d[1];
+}
+
+// y = Aᵀ·m
+inline void transform_output(const vec *m, vec *y) {
+	const vec p_even = m[1] + m[2], p_odd = m[1] - m[2];
+	const vec q_even = m[3] + m[4], q_odd = m[3] - m[4];
+	y[0] = m[0] + p_even + q_even;
+	y[1] = p1 * p_odd + q1 * q_odd;
+	y[2] = p2 * p_even + q2 * q_even;
+	y[3] = m[5] + p1 * p2 * p_odd + q1 * q2 * q_odd;
+}
+
+// z = A·y
+inline void transform_output_gradient(const vec *y, vec *z) {
+	const vec p_even = y[0] + p2 * y[2], p_odd = y[1] + p2 * y[3];
+	const vec q_even = y[0] + q2 * y[2], q_odd = y[1] + q2 * y[3];
+	z[0] = y[0];
+	z[1] = p_even + p1 * p_odd;
+	z[2] = p_even - p1 * p_odd;
+	z[3] = q_even + q1 * q_odd;
+	z[4] = q_even - q1 * q_odd;
+	z[5] = y[3];
+}
+
+// u = G·w
+inline void transform_weights(const vec *w, vec *u) {
+	const vec p_even = weight_p * (w[0] + p2 * w[2]), p_odd = weight_p * p1 * w[1];
+	const vec q_even = weight_q * (w[0] + q2 * w[2]), q_odd = weight_q * q1 * w[1];
+	u[0] = weight0 * w[0];
+	u[1] = p_even + p_odd;
+	u[2] = p_even - p_odd;
+	u[3] = q_even + q_odd;
+	u[4] = q_even - q_odd;
+	u[5] = w[2];
+}
+
+// w = Gᵀ·u
+inline void transform_weights_gradient(const vec *u, vec *w) {
+	const vec p_even = weight_p * (u[1] + u[2]), p_odd = weight_p * (u[1] - u[2]);
+	const vec q_even = weight_q * (u[3] + u[4]), q_odd = weight_q * (u[3] - u[4]);
+	w[0] = weight0 * u[0] + p_even + q_even;
+	w[1] = p1 * p_odd + q1 * q_odd;
+	w[2] = u[5] + p2 * p_even + q2 * q_even;
+}
+
+// Applies one of these to the columns and then to the rows of a FROM×FROM
+// matrix. at(i, j) reads an element, put(i, j, value) takes one of the result.
+template <int FROM, int TO, typename Transform, typename At, typename Put>
+inline __attribute__((always_inline)) void transform_both(Transform transform, At at, Put put) {
+	vec half[TO][FROM];
+#pragma GCC unroll 6
+	for (int j = 0; j < FROM; j++) {
+		vec column[FROM], result[TO];
+#pragma GCC unroll 6
+		for (int i = 0; i < FROM; i++) column[i] = at(i, j);
+		transform(column, result);
+#pragma GCC unroll 6
+		for (int i = 0; i < TO; i++) half[i][j] = result[i];
+	}
+#pragma GCC unroll 6
+	for (int i = 0; i < TO; i++) {
+		vec result[TO];
+		transform(half[i], result);
+#pragma GCC unroll 6
+		for (int j = 0; j < TO; j++) put(i, j, result[j]);
+	}
+}
+
+// Where a tile is; its outputs begin at row top, column left.
+struct tile_place {
+	size_t image;
+	int top, left;
+
+	tile_place(const winograd_arguments &a, size_t number) {
+		const int rows = (a.height + tile - 1) / tile, columns = (a.width + tile - 1) / tile;
+		image = number / (rows * columns);
+		top = number / columns % rows * tile;
+		left = number % columns * tile;
+	}
+
+	static size_t count(const winograd_arguments &a) {
+		return (size_t)a.batch * ((a.height + tile - 1) / tile) * ((a.width + tile - 1) / tile);
+	}
+};
+
+const float zeros[BLOCK] __attribute__((aligned(64))) = {};
+
+// Where rows of a plane begin; those outside of it are zeros.
+template <int ROWS>
+struct plane_rows {
+	const float *row[ROWS];
+	int step[ROWS];
+	int left, width;
+
+	plane_rows(const winograd_arguments &a, const float *plane, int top, int left) : left(left), width(a.width) {
+		for (int i = 0; i < ROWS; i++) {
+			const bool inside = (unsigned)(top + i) < (unsigned)a.height;
+			row[i] = inside ? plane + ((ptrdiff_t)(top + i) * width + left) * BLOCK : zeros;
+			step[i] = inside ? BLOCK : 0;
+		}
+	}
+
+	vec at(int i, int j) const { return (unsigned)(left + j) < (unsigned)width ? load(row[i] + j * step[i]) : vec{}; }
+};
+
+// The transformed tiles of a block lie as element, block of channels, tile,
+// channel. A line more between elements keeps them in different cache sets.
+inline size_t element_stride(int blocks, int tiles) { return ((size_t)blocks * tiles + 1) * BLOCK; }
+
+// Transforms count tiles of x from number on.
+__attribute__((noinline)) void winograd_input(const winograd_arguments &a, const float *x, int blocks, size_t number, int count, float *v, int tiles) {
+	const size_t plane = (size_t)a.height * a.width * BLOCK, stride = element_stride(blocks, tiles);
+	for (int t = 0; t < count; t++) {
+		const tile_place place(a, number + t);
+		for (int b = 0; b < blocks; b++) {
+			const plane_rows<window> d(a, x + (place.image * blocks + b) * plane, place.top - 1, place.left - 1);
+			float *to = v + ((size_t)b * tiles + t) * BLOCK;
+			transform_both<window, window>(
+				transform_input, [&](int i, int j) { return d.at(i, j); },
+				[&](int i, int j, vec value) { store(to + (i * window + j) * stride, value); });
+		}
+	}
+}
+
+// The same for the output's gradient.
+__attribute__((noinline)) void winograd_output_gradient(const winograd_arguments &a, const float *dy, int blocks, size_t number, int count, float *z, int tiles) {
+	const size_t plane = (size_t)a.height * a.width * BLOCK, stride = element_stride(blocks, tiles);
+	for (int t = 0; t < count; t++) {
+		const tile_place place(a, number + t);
+		for (int b = 0; b < blocks; b++) {
+			const plane_rows<tile> d(a, dy + (place.image * blocks + b) * plane, place.top, place.left);
+			float *to = z + ((size_t)b * tiles + t) * BLOCK;
+			transform_both<tile, window>(
+				transform_output_gradient, [&](int i, int j) { return d.at(i, j); },
+				[&](int i, int j, vec value) { store(to + (i * window + j) * stride, value); });
+		}
+	}
+}
+
+// Transformed weights lie as group of output blocks, element, input channel,
+// output channel of the group.
+inline float *weights_of(float *u, int ins, int group, int columns, int element) {
+	return u + ((size_t)group * tile_columns * elements + (size_t)element * columns) * ins * BLOCK * BLOCK;
+}
+
+// How many blocks a group has; the last may have fewer.
+inline int columns_of(int group, int outs) { return outs - group * tile_columns < tile_columns ? outs - group * tile_columns : tile_columns; }
+
+// From w, of in × out blocks, to u; turned for the input's gradient, which
+// convolves the output's with weights rotated by 180°, in and out exchanged.
+void winograd_weights(const winograd_arguments &a, int ins, int outs, float *u) {
+	const size_t area = BLOCK * BLOCK;
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int pair = 0; pair < ins * outs; pair++) {
+		const int out = pair / ins, in = pair % ins, group = out / tile_columns, columns = columns_of(group, outs);
+		alignas(64) float turned[9 * BLOCK * BLOCK];
+		const float *w = a.w + (size_t)pair * 9 * area;
+		if (a.turn) {
+			const float *from = a.w + ((size_t)in * outs + out) * 9 * area;
+			for (int k = 0; k < 9; k++)
+				for (int i = 0; i < BLOCK; i++)
+					for (int o = 0; o < BLOCK; o++) turned[((8 - k) * BLOCK + o) * BLOCK + i] = from[(k * BLOCK + i) * BLOCK + o];
+			w = turned;
+		}
+		const size_t stride = (size_t)columns * ins * area;
+		float *to = weights_of(u, ins, group, columns, 0) + ((size_t)in * BLOCK * columns + out % tile_columns) * BLOCK;
+		for (int i = 0; i < BLOCK; i++, w += BLOCK, to += columns * BLOCK) {
+			vec half[window][3];
+#pragma GCC unroll 3
+			for (int j = 0; j < 3; j++) {
+				const vec column[3] = {load(w + j * area), load(w + (3 + j) * area), load(w + (6 + j) * area)};
+				vec result[window];
+				transform_weights(column, result);
+#pragma GCC unroll 6
+				for (int k = 0; k < window; k++) half[k][j] = result[k];
+			}
+#pragma GCC unroll 6
+			for (int k = 0; k < window; k++) {
+				vec result[window];
+				transform_weights(half[k], result);
+#pragma GCC unroll 6
+				for (int j = 0; j < window; j++) store(to + (k * window + j) * stride, result[j]);
+			}
+		}
+	}
+}
+
+// m[row][column] = Σ v[row][in]·u[in][column]
+template <int COLUMNS>
+__attribute__((noinline)) void winograd_multiply(const float *v, size_t step, const float *u, int ins, float *m) {
+	vec total[tile_rows][COLUMNS] = {};
+	for (int b = 0; b < ins; b++, v += step)
+#pragma GCC unroll 1
+		for (int k = 0; k < BLOCK; k++, u += COLUMNS * BLOCK) {
+			vec weight[COLUMNS];
+#pragma GCC unroll 2
+			for (int c = 0; c < COLUMNS; c++) weight[c] = load(u + c * BLOCK);
+#pragma GCC unroll 8
+			for (int r = 0; r < tile_rows; r++)
+#pragma GCC unroll 2
+				for (int c = 0; c < COLUMNS; c++) total[r][c] += weight[c] * v[r * BLOCK + k];
+		}
+#pragma GCC unroll 8
+	for (int r = 0; r < tile_rows; r++)
+#pragma GCC unroll 2
+		for (int c = 0; c < COLUMNS; c++) store(m + (r * COLUMNS + c) * BLOCK, total[r][c]);
+}
+
+// Transforms one tile back, adds the addend and writes it; its sums go to
+// first and second.
+template <bool WHOLE>
+inline void winograd_tile(const winograd_arguments &a, const float *m, size_t stride, size_t offset, int rows, int columns, vec &first, vec &second) {
+	float *y = a.y + offset;
+	const float *addend = a.addend ? a.addend + offset : NULL;
+	transform_both<window, tile>(
+		transform_output, [&](int i, int j) { return load(m + (i * window + j) * stride); },
+		[&](int i, int j, vec value) {
+			if (!WHOLE && (i >= rows || j >= columns)) return;
+			const size_t at = ((size_t)i * a.width + j) * BLOCK;
+			if (addend) value += load(addend + at);
+			store(y + at, value);
+			first += value;
+			second += value * value;
+		});
+}
+
+// The shape of the work: how a part of the tiles is divided into blocks of at
+// most `most`, a multiple of rows.
+inline int tiles_of_block(size_t part, size_t most, int rows) {
+	if (most < (size_t)rows) most = rows;
+	const size_t blocks = (part + most - 1) / most, even = blocks ? (part + blocks - 1) / blocks : 1;
+	return (even + rows - 1) / rows * rows;
+}
+
+// What the tiles of a block may take while transformed, in floats: a good part
+// of a core's own cache.
+const size_t cached = (size_t)160 << 10;
+
+// As many tiles as fit, but no fewer than pay for going through the gradient's
+// sums, which lie in slower memory, once a block.
+inline size_t gradient_tiles(int ins, int outs) {
+	const size_t fit = cached / (elements * (ins + outs) * BLOCK);
+	return fit < 64 ? 64 : fit;
+}
+
+// The workspace with room for length floats; NULL where there is no memory.
+inline float *reserve(workspace *w, size_t length) {
+	if (w->length < length) {
+		free(w->data);
+		w->data = (float *)memory_new(length * sizeof(float));
+		w->length = w->data ? length : 0;
+	}
+	return w->data;
+}
+
+const char *winograd_forward(const void *arguments) {
+	const winograd_arguments a = *(const winograd_arguments *)arguments;
+	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
+	const size_t count = tile_place::count(a), part = (count + a.threads - 1) / a.threads;
+	const int tiles = tiles_of_block(part, cached / (elements * ins * BLOCK), tile_rows);
+	const size_t v_stride = element_stride(ins, tiles), m_stride = element_stride(tile_columns, tiles);
+	const size_t u_length = (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + m_stride);
+	float *u = reserve(a.workspace, u_length + a.threads * own);
+	if (!u) return "winograd convolution: out of memory";
+	winograd_weights(a, ins, outs, u);
+	const size_t plane = (size_t)a.height * a.width * BLOCK;
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int thread = 0; thread < a.threads; thread++) {
+		float *v = u + u_length + thread * own, *m = v + elements * v_stride;
+		sums *total = a.sums ? (sums *)a.sums + (size_t)thread * outs : NULL;
+		if (total) memset(total, 0, outs * sizeof(sums));
+		const size_t end = bound(count, thread + 1, a.threads);
+		for (size_t number = bound(count, thread, a.threads); number < end; number += tiles) {
+			const int present = end - number < (size_t)tiles ? end - number : tiles;
+			winograd_input(a, a.x, ins, number, present, v, tiles);
+			for (int group = 0; group < groups; group++) {
+				const int columns = columns_of(group, outs);
+				for (int e = 0; e < elements; e++) {
+					const float *weights = weights_of(u, ins, group, columns, e);
+					for (int t = 0; t < present; t += tile_rows)
+						(columns == 1 ? winograd_multiply<1> : winograd_multiply<tile_columns>)(
+							v + e * v_stride + t * BLOCK, (size_t)tiles * BLOCK, weights, ins, m + e * m_stride + t * columns * BLOCK);
+				}
+				for (int c = 0; c < columns; c++) {
+					const int b = group * tile_columns + c;
+					vec first{}, second{};
+					for (int t = 0; t < present; t++) {
+						const tile_place place(a, number + t);
+						const size_t offset = (place.image * outs + b) * plane + ((size_t)place.top * a.width + place.left) * BLOCK;
+						const float *from = m + (t * columns + c) * BLOCK;
+						const int rows = a.height - place.top, width = a.width - place.left;
+						(rows >= tile && width >= tile ? winograd_tile<true> : winograd_tile<false>)(a, from, m_stride, offset, rows, width, first, second);
+					}
+					if (total) total[b].add(first, second);
+				}
+			}
+		}
+	}
+	return NULL;
+}
+
+// u[in][column] (+)= Σ v[tile][in]·z[tile][column] for gradient_rows inputs. A
+// block's sum is taken by itself: shorter sums are more exact.
+template <int COLUMNS>
+__attribute__((noinline)) void winograd_accumulate(const float *v, const float *z, size_t step, int count, bool first, float *u) {
+	vec total[gradient_rows][COLUMNS] = {};
+#pragma GCC unroll 1
+	for (int t = 0; t < count; t++, v += BLOCK, z += BLOCK) {
+		vec g[COLUMNS];
+#pragma GCC unroll 2
+		for (int c = 0; c < COLUMNS; c++) g[c] = load(z + c * step);
+#pragma GCC unroll 8
+		for (int r = 0; r < gradient_rows; r++)
+#pragma GCC unroll 2
+			for (int c = 0; c < COLUMNS; c++) total[r][c] += g[c] * v[r];
+	}
+#pragma GCC unroll 8
+	for (int r = 0; r < gradient_rows; r++)
+#pragma GCC unroll 2
+		for (int c = 0; c < COLUMNS; c++) {
+			float *to = u + (r * COLUMNS + c) * BLOCK;
+			store(to, first ? total[r][c] : load(to) + total[r][c]);
+		}
+}
+
+// dw = Gᵀ·(Σ of the threads' u)·G
+void winograd_weights_gradient(const winograd_arguments &a, int ins, int outs, float *u, size_t u_length) {
+	const size_t area = BLOCK * BLOCK;
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int pair = 0; pair < ins * outs; pair++) {
+		const int out = pair / ins, in = pair % ins, group = out / tile_columns, columns = columns_of(group, outs);
+		const size_t stride = (size_t)columns * ins * area;
+		const float *from = weights_of(u, ins, group, columns, 0) + ((size_t)in * BLOCK * columns + out % tile_columns) * BLOCK;
+		float *dw = a.dw + (size_t)pair * 9 * area;
+		for (int i = 0; i < BLOCK; i++, dw += BLOCK, from += columns * BLOCK)
+			transform_both<window, 3>(
+				transform_weights_gradient,
+				[&](int k, int j) {
+					const float *at = from + (k * window + j) * stride;
+					vec total = load(at);
+					for (int thread = 1; thread < a.threads; thread++) total += load(at + thread * u_length);
+					return total;
+				},
+				[&](int k, int j, vec value) { store(dw + (k * 3 + j) * area, value); });
+	}
+}
+
+const char *winograd_backward_weights(const void *arguments) {
+	const winograd_arguments a = *(const winograd_arguments *)arguments;
+	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
+	const size_t count = tile_place::count(a), part = (count + a.threads - 1) / a.threads;
+	const int tiles = tiles_of_block(part, gradient_tiles(ins, outs), 1);
+	const size_t v_stride = element_stride(ins, tiles), z_stride = element_stride(outs, tiles);
+	const size_t u_length = (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + z_stride);
+	float *all = reserve(a.workspace, a.threads * (u_length + own));
+	if (!all) return "winograd convolution: out of memory";
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int thread = 0; thread < a.threads; thread++) {
+		float *u = all + thread * u_length, *v = all + a.threads * u_length + thread * own, *z = v + elements * v_stride;
+		const size_t begin = bound(count, thread, a.threads), end = bound(count, thread + 1, a.threads);
+		if (begin == end) memset(u, 0, u_length * sizeof(float));
+		for (size_t number = begin; number < end; number += tiles) {
+			const int present = end - number < (size_t)tiles ? end - number : tiles;
+			winograd_input(a, a.x, ins, number, present, v, tiles);
+			winograd_output_gradient(a, a.dy, outs, number, present, z, tiles);
+			for (int e = 0; e < elements; e++)
+				for (int group = 0; group < groups; group++) {
+					const int columns = columns_of(group, outs);
+					float *to = weights_of(u, ins, group, columns, e);
+					for (int in = 0; in < ins * BLOCK; in += gradient_rows)
+						(columns == 1 ? winograd_accumulate<1> : winograd_accumulate<tile_columns>)(
+							v + e * v_stride + (size_t)in / BLOCK * tiles * BLOCK + in % BLOCK, z + e * z_stride + (size_t)group * tile_columns * tiles * BLOCK,
+							(size_t)tiles * BLOCK, present, number == begin, to + (size_t)in * columns * BLOCK);
+				}
+		}
+	}
+	winograd_weights_gradient(a, ins, outs, all, u_length);
+	return NULL;
+}
