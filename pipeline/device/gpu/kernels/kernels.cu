@@ -1,0 +1,8 @@
+#include "common.h"
+#include "convolution.cu"
+#include "crossentropy.cu"
+#include "dense.cu"
+#include "dropout.cu"
+#include "normalization.cu"
+#include "optimizer.cu"
+#include "pool.cu"

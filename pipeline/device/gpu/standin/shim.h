@@ -1,0 +1,171 @@
+// Runs CUDA C on the CPU: a fiber for each thread of a block, blocks one after
+// another. Threads run in an order that is shuffled between any two barriers,
+// so that what relies on an order gives other results. One OS thread only.
+#ifndef SHIM_H
+#define SHIM_H
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __launch_bounds__(...)
+#define __shared__ static
+
+struct dim3 {
+	unsigned x = 1, y = 1, z = 1;
+};
+
+namespace shim {
+enum state { READY, AT_BLOCK_BARRIER, AT_WARP_EXCHANGE, DONE };
+struct fiber {
+	ucontext_t context;
+	state now;
+	uint64_t given;
+};
+inline std::vector<fiber> fibers;
+inline std::vector<char> stacks;
+inline ucontext_t scheduler;
+inline const std::function<void()> *body;
+inline dim3 block_index, block_size, grid_size, thread_index;
+inline unsigned current;
+inline uint32_t random = 1;
+const size_t STACK = 64 << 10;
+
+// Whether the threads of the running kernel may wait for each other.
+inline bool with_fibers;
+
+inline void wait(state reason) {
+	if (!with_fibers) {
+		fprintf(stderr, "shim: a kernel that is exported as one without barriers waits\n");
+		abort();
+	}
+	fibers[current].now = reason;
+	unsigned me = current;
+	swapcontext(&fibers[me].context, &scheduler);
+}
+
+inline void enter() {
+	(*body)();
+	fibers[current].now = DONE;
+}
+
+inline void shuffle(std::vector<unsigned> &order) {
+	for (size_t i = order.size(); i > 1; i--) {
+		random ^= random << 13;
+		random ^= random >> 17;
+		random ^= random << 5;
+		std::swap(order[i - 1], order[random % i]);
+	}
+}
+
+// Lets all threads among [from, to) that wait for a reason go on, if none of
+// the others still runs.
+inline bool release(state reason, size_t from, size_t to) {
+	bool any = false;
+	for (size_t i = from; i < to; i++) {
+		if (fibers[i].now != reason && fibers[i].now != DONE) return false;
+		any |= fibers[i].now == reason;
+	}
+	for (size_t i = from; i < to; i++)
+		if (fibers[i].now == reason) fibers[i].now = READY;
+	return any;
+}
+
+inline void run_block(std::vector<unsigned> &order) {
+	size_t count = order.size();
+	if (!with_fibers) {
+		shuffle(order);
+		for (unsigned i : order) {
+			thread_index.x = i;
+			(*body)();
+		}
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		fiber &f = fibers[i];
+		f.now = READY;
+		getcontext(&f.context);
+		f.context.uc_link = &scheduler;
+		f.context.uc_stack.ss_sp = &stacks[i * STACK];
+		f.context.uc_stack.ss_size = STACK;
+		makecontext(&f.context, enter, 0);
+	}
+	for (;;) {
+		shuffle(order);
+		size_t done = 0;
+		for (unsigned i : order) {
+			if (fibers[i].now == READY) {
+				current = thread_index.x = i;
+				swapcontext(&scheduler, &fibers[i].context);
+			}
+			done += fibers[i].now == DONE;
+		}
+		if (done == count) return;
+		bool moved = false;
+		for (size_t warp = 0; warp < count; warp += 32) moved |= release(AT_WARP_EXCHANGE, warp, std::min(warp + 32, count));
+		if (!moved && !release(AT_BLOCK_BARRIER, 0, count)) {
+			fprintf(stderr, "shim: only a part of the block reaches a barrier\n");
+			abort();
+		}
+	}
+}
+
+inline void launch(bool fibered, dim3 grid, dim3 block, const std::function<void()> &run) {
+	if (block.y != 1 || block.z != 1) abort();
+	with_fibers = fibered;
+	grid_size = grid;
+	block_size = block;
+	body = &run;
+	std::vector<unsigned> order(block.x);
+	for (unsigned i = 0; i < block.x; i++) order[i] = i;
+	if (fibered) {
+		fibers.resize(block.x);
+		stacks.resize(block.x * STACK);
+	}
+	for (block_index.z = 0; block_index.z < grid.z; block_index.z++)
+		for (block_index.y = 0; block_index.y < grid.y; block_index.y++)
+			for (block_index.x = 0; block_index.x < grid.x; block_index.x++) run_block(order);
+}
+
+template <class... A, size_t... I>
+void unpack(void (*kernel)(A...), void **parameters, std::index_sequence<I...>) {
+	kernel(*(A *)parameters[I]...);
+}
+
+template <class... A>
+void call(bool fibered, void (*kernel)(A...), dim3 grid, dim3 block, void **parameters) {
+	launch(fibered, grid, block, [=] { unpack(kernel, parameters, std::index_sequence_for<A...>{}); });
+}
+}  // namespace shim
+
+#define threadIdx shim::thread_index_of()
+namespace shim {
+inline dim3 thread_index_of() { return with_fibers ? dim3{current, 0, 0} : dim3{thread_index.x, 0, 0}; }
+}
+#define blockIdx shim::block_index
+#define blockDim shim::block_size
+#define gridDim shim::grid_size
+
+inline void __syncthreads() { shim::wait(shim::AT_BLOCK_BARRIER); }
+
+// Two waits: all have given before any takes, all have taken before any gives
+// again.
+inline float __shfl_down_sync(unsigned mask, float v, unsigned distance) {
+	if (mask != 0xffffffffu) abort();
+	unsigned me = shim::current, lane = me % 32;
+	memcpy(&shim::fibers[me].given, &v, sizeof v);
+	shim::wait(shim::AT_WARP_EXCHANGE);
+	if (lane + distance < 32) memcpy(&v, &shim::fibers[me + distance].given, sizeof v);
+	shim::wait(shim::AT_WARP_EXCHANGE);
+	return v;
+}
+#endif

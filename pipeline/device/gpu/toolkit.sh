@@ -1,0 +1,83 @@
+#!/bin/sh
+# Makes what a build with the tag gpu needs and prints the environment for it:
+#
+#	eval "$(sh pipeline/device/gpu/toolkit.sh)" && go build -tags gpu ./...
+#
+# It needs one header, cuda.h of 11.8 to 12.x: an installed toolkit's, or else
+# that of the package nvidia-cuda-runtime-cu11 (0.9 MB). Against it a libcuda.a
+# is made whose functions jump through a table that is filled from the
+# machine's libcuda.so.1 when a program starts. Where there is no such library,
+# or it refuses, programs start all the same and find no device.
+set -eu
+cd "$(dirname "$0")/../../.."
+root=$PWD/build/gpu
+fail() { printf 'gpu toolkit: %s\n' "$*" >&2; exit 1; }
+
+version() { sed -n 's/^#define CUDA_VERSION \([0-9]*\).*/\1/p' "$1/cuda.h" 2>/dev/null | head -n 1; }
+
+include=''
+for folder in "${CUDA_HOME:-/usr/local/cuda}/include" /usr/include; do
+	found=$(version "$folder")
+	if [ -n "$found" ] && [ "$found" -ge 11080 ] && [ "$found" -lt 13000 ]; then
+		include=$folder
+		break
+	fi
+done
+if [ -z "$include" ]; then
+	include=$root/runtime/nvidia/cuda_runtime/include
+	if [ ! -f "$include/cuda.h" ]; then
+		download=$(mktemp -d)
+		trap 'rm -rf "$download"' EXIT
+		python3 -m pip download -q --no-deps --only-binary=:all: -d "$download" nvidia-cuda-runtime-cu11==11.8.89 >&2 ||
+			fail "nvidia-cuda-runtime-cu11 11.8.89 cannot be had from PyPI"
+		mkdir -p "$root"
+		rm -rf "$root/runtime.partial"
+		python3 -m zipfile -e "$download"/nvidia_cuda_runtime_cu11-*.whl "$root/runtime.partial"
+		mv "$root/runtime.partial" "$root/runtime"
+	fi
+fi
+
+# Go's build cache does not see that an archive changed: its folder's name does.
+name=$(cat "$include/cuda.h" "$0" 2>/dev/null | cksum | cut -d' ' -f1)
+library=$root/libcuda-$name
+if [ ! -f "$library/libcuda.a" ]; then
+	new=$library.partial
+	rm -rf "$new"
+	mkdir -p "$new"
+	printf '#include <cuda.h>\n' | cc -I"$include" -E -P -x c - | tr '\n' ' ' |
+		grep -oE '\bcu[A-Z][A-Za-z0-9_]*[[:space:]]*\(' | tr -d '( ' | sort -u | grep -vx cuInit >"$new/names"
+	{
+		printf '#include <dlfcn.h>\n#include <string.h>\nstatic const char *const names[] = {\n'
+		sed 's/.*/"&",/' "$new/names"
+		printf '0};\n__attribute__((visibility("hidden"))) void *cuda_table[%d];\n' "$(wc -l <"$new/names")"
+		cat <<'C'
+/* cuda_init_result: -1 without a library, else what its cuInit answered. */
+int cuda_init_result = -1;
+static void *library;
+static int no_device(void) { return 100; }
+static int no_devices(int *count) { *count = 0; return 0; }
+static void fill(void) {
+	for (int i = 0; names[i]; i++) {
+		void *found = library ? dlsym(library, names[i]) : 0;
+		if (!found) found = !library && !strcmp(names[i], "cuDeviceGetCount") ? (void *)no_devices : (void *)no_device;
+		cuda_table[i] = found;
+	}
+}
+__attribute__((constructor(101))) static void load(void) {
+	library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+	fill();
+}
+int cuInit(unsigned flags) {
+	int (*init)(unsigned) = library ? (int (*)(unsigned))dlsym(library, "cuInit") : 0;
+	if (init && (cuda_init_result = init(flags))) { library = 0; fill(); }
+	return 0;
+}
+C
+		awk '{printf "__asm__(\".text\\n.globl %s\\n.type %s,@function\\n%s: jmp *cuda_table+%d(%%rip)\\n\");\n", $1, $1, $1, 8*(NR-1)}' "$new/names"
+	} >"$new/libcuda.c"
+	cc -O1 -fPIC -c -o "$new/libcuda.o" "$new/libcuda.c"
+	ar cr "$new/libcuda.a" "$new/libcuda.o"
+	rm -rf "$library"
+	mv "$new" "$library"
+fi
+printf 'export CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I%s" CGO_LDFLAGS="-O2 -g -L%s -ldl"\n' "$include" "$library"
