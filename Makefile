@@ -19,18 +19,20 @@ SET ?=
 PHOTOS ?=
 CSV ?=
 MODEL ?=
+OUT ?=
+HALF ?=
 REV ?= HEAD
 ONLY ?=
 KEY ?=
 DRY ?=
 JSON ?=
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL REV ONLY KEY DRY JSON,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL REV ONLY KEY DRY JSON
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify publish verify sweep test test-long torture lint fmt bench notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint fmt bench notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -114,6 +116,9 @@ publish: bin/.built  ## the current model to models/published/DATASET/
 classify: bin/.built  ## PHOTOS=path [MODEL=folder] [CSV=file]: cats or dogs?
 	bin/classify
 
+export: bin/.built  ## [MODEL=folder] [OUT=file]: a model as ONNX
+	bin/export
+
 # --- for developers ---------------------------------------------------------
 
 test: build/setup  ## every fast test
@@ -155,6 +160,7 @@ help:  ## this list
 	  'make accept STAGE=train                                      its code changed without changing what it computes' \
 	  'make publish                                                 the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
+  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
 	  'make test | test-long | torture | lint | notebooks           for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'
