@@ -22,11 +22,14 @@ import (
 const (
 	lengthSize    = 8
 	alignment     = 8
-	valueSize     = 4           // bytes of a float32
 	maximumHeader = 100_000_000 // what the reference implementation accepts
 	metadataKey   = "__metadata__"
 	float32Type   = "F32"
+	float16Type   = "F16"
 )
+
+// sizes are the bytes of a value by type.
+var sizes = map[string]int{float32Type: 4, float16Type: 2}
 
 // entry is what the header says of one tensor.
 type entry struct {
@@ -50,7 +53,24 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 
 // Encode returns the bytes that Write writes.
 func Encode(tensors []Tensor, metadata map[string]string) ([]byte, error) {
-	header, size, err := encodeHeader(tensors, metadata)
+	return encode(tensors, metadata, func(Tensor) string { return float32Type })
+}
+
+// EncodeHalf is Encode with values rounded to float16 in all tensors of two
+// dimensions or more. The others (biases, scales, statistics) are small, and
+// a variance may be beyond what float16 holds. A value that would overflow is
+// an error.
+func EncodeHalf(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+	return encode(tensors, metadata, func(t Tensor) string {
+		if len(t.Shape) >= 2 {
+			return float16Type
+		}
+		return float32Type
+	})
+}
+
+func encode(tensors []Tensor, metadata map[string]string, typeOf func(Tensor) string) ([]byte, error) {
+	header, size, err := encodeHeader(tensors, metadata, typeOf)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +78,15 @@ func Encode(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	content = binary.LittleEndian.AppendUint64(content, uint64(len(header)))
 	content = append(content, header...)
 	for _, tensor := range tensors {
+		if typeOf(tensor) == float16Type {
+			for _, value := range tensor.Values {
+				if !(math.Abs(float64(value)) <= largestHalf) {
+					return nil, fmt.Errorf("%s: %g does not fit into float16", tensor.Name, value)
+				}
+				content = binary.LittleEndian.AppendUint16(content, uint16(toHalf(value)))
+			}
+			continue
+		}
 		for _, value := range tensor.Values {
 			content = binary.LittleEndian.AppendUint32(content, math.Float32bits(value))
 		}
@@ -66,7 +95,7 @@ func Encode(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 }
 
 // encodeHeader returns the padded header and the size of the data behind it.
-func encodeHeader(tensors []Tensor, metadata map[string]string) (header []byte, size int, err error) {
+func encodeHeader(tensors []Tensor, metadata map[string]string, typeOf func(Tensor) string) (header []byte, size int, err error) {
 	var out bytes.Buffer
 	separator := byte('{')
 	member := func(name string, value any) error {
@@ -99,16 +128,17 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) (header []byte, 
 			return nil, 0, fmt.Errorf("the name %q is taken", tensor.Name)
 		}
 		seen[tensor.Name] = true
-		count, err := elements(tensor.Shape, math.MaxInt/valueSize)
+		kind := typeOf(tensor)
+		count, err := elements(tensor.Shape, math.MaxInt/sizes[kind])
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", tensor.Name, err)
 		}
 		if count != len(tensor.Values) {
 			return nil, 0, fmt.Errorf("%s: %d values for shape %v", tensor.Name, len(tensor.Values), tensor.Shape)
 		}
-		end := size + count*valueSize
+		end := size + count*sizes[kind]
 		shape := append([]int{}, tensor.Shape...) // [] rather than null for a scalar
-		if err := member(tensor.Name, entry{float32Type, shape, []int{size, end}}); err != nil {
+		if err := member(tensor.Name, entry{kind, shape, []int{size, end}}); err != nil {
 			return nil, 0, err
 		}
 		size = end
@@ -126,7 +156,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) (header []byte, 
 	return out.Bytes(), size, nil
 }
 
-// Read reads a safetensors file of float32 tensors and its metadata; the
+// Read reads a safetensors file of float32 and float16 tensors and its metadata; the
 // tensors come in the order of their data. A file that breaks a rule of the
 // format, or holds other types, gives an error.
 func Read(path string) ([]Tensor, map[string]string, error) {
@@ -154,48 +184,54 @@ func Decode(content []byte) ([]Tensor, map[string]string, error) {
 		return nil, nil, fmt.Errorf("truncated after %d bytes, the header alone has %d", len(content), length)
 	}
 	data := content[lengthSize+int(length):]
-	tensors, begins, metadata, err := decodeHeader(content[lengthSize:lengthSize+int(length)], len(data))
+	entries, metadata, err := decodeHeader(content[lengthSize:lengthSize+int(length)], len(data))
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range tensors {
-		values := tensors[i].Values
-		for j := range values {
-			values[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[begins[i]+j*valueSize:]))
+	var tensors []Tensor
+	for _, e := range entries {
+		data := data[e.Offsets[0]:e.Offsets[1]]
+		values := make([]float32, len(data)/sizes[e.Type])
+		for i := range values {
+			if e.Type == float16Type {
+				values[i] = half(binary.LittleEndian.Uint16(data[2*i:])).float32()
+			} else {
+				values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+			}
 		}
+		tensors = append(tensors, Tensor{Name: e.name, Shape: e.Shape, Values: values})
 	}
 	return tensors, metadata, nil
 }
 
-// decodeHeader returns the tensors in the order of their data, with room for
-// their values, and where the data of each begins. They fill size exactly.
-func decodeHeader(header []byte, size int) (tensors []Tensor, begins []int, metadata map[string]string, err error) {
+// decodeHeader returns the tensors' entries in the order of their data, which
+// fill size exactly.
+func decodeHeader(header []byte, size int) ([]namedEntry, map[string]string, error) {
 	entries, metadata, err := parseHeader(header)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("header: %w", err)
+		return nil, nil, fmt.Errorf("header: %w", err)
 	}
 	end := 0
 	for _, e := range entries {
 		if e.Offsets[0] != end {
-			return nil, nil, nil, fmt.Errorf("%q: data begins at %d, not at %d where the one before ends", e.name, e.Offsets[0], end)
+			return nil, nil, fmt.Errorf("%q: data begins at %d, not at %d where the one before ends", e.name, e.Offsets[0], end)
 		}
+		valueSize := sizes[e.Type]
 		count, err := elements(e.Shape, size/valueSize)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("%q: %w", e.name, err)
+			return nil, nil, fmt.Errorf("%q: %w", e.name, err)
 		}
 		if e.Offsets[1] != end+count*valueSize {
-			return nil, nil, nil, fmt.Errorf("%q: data from %d to %d does not fit shape %v", e.name, e.Offsets[0], e.Offsets[1], e.Shape)
+			return nil, nil, fmt.Errorf("%q: data from %d to %d does not fit shape %v", e.name, e.Offsets[0], e.Offsets[1], e.Shape)
 		}
-		end = e.Offsets[1]
+		if end = e.Offsets[1]; end > size {
+			break
+		}
 	}
 	if end != size {
-		return nil, nil, nil, fmt.Errorf("%d bytes of data, the header describes %d", size, end)
+		return nil, nil, fmt.Errorf("%d bytes of data, the header describes %d", size, end)
 	}
-	for _, e := range entries {
-		begins = append(begins, e.Offsets[0])
-		tensors = append(tensors, Tensor{Name: e.name, Shape: e.Shape, Values: make([]float32, (e.Offsets[1]-e.Offsets[0])/valueSize)})
-	}
-	return tensors, begins, metadata, nil
+	return entries, metadata, nil
 }
 
 type namedEntry struct {
@@ -244,8 +280,8 @@ func parseHeader(header []byte) ([]namedEntry, map[string]string, error) {
 			return nil, nil, fmt.Errorf("%q: %w", name, err)
 		}
 		switch {
-		case e.Type != float32Type:
-			return nil, nil, fmt.Errorf("%q: values of type %q, only %s is read", name, e.Type, float32Type)
+		case sizes[e.Type] == 0:
+			return nil, nil, fmt.Errorf("%q: values of type %q, only %s and %s are read", name, e.Type, float32Type, float16Type)
 		case e.Shape == nil:
 			return nil, nil, fmt.Errorf("%q: no shape", name)
 		case len(e.Offsets) != 2:
