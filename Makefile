@@ -110,7 +110,7 @@ sweep: bin/.built  ## the grid that params.yaml gives, tabulated
 accept: bin/.built  ## STAGE=train: its code changed without changing what it computes
 	bin/track accept "$$STAGE"
 
-publish: bin/.built  ## the current model to models/published/DATASET/
+publish: bin/.built  ## [HALF=1] the current model to models/published/DATASET/
 	bin/track publish
 
 classify: bin/.built  ## PHOTOS=path [MODEL=folder] [CSV=file]: cats or dogs?
@@ -158,7 +158,7 @@ help:  ## this list
 	  'make verify [REV=HEAD]                                       are the committed reports what this checkout gives?' \
 	  'make gc [DRY=1]                                              removes what no experiment points to, and says what that frees' \
 	  'make accept STAGE=train                                      its code changed without changing what it computes' \
-	  'make publish                                                 the current model to models/published/DATASET/, with its card' \
+	  'make publish [HALF=1]                                        the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
   'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
 	  'make test | test-long | torture | lint | notebooks           for developers' \

@@ -81,7 +81,8 @@ func firstPublished() (string, error) {
 }
 
 // measured is what is known of how good a model is: metrics that lie beside it
-// or in reports/ and are of the same weights. nil if there are none.
+// or in reports/ and are of the same weights, or of
+// those that they were rounded from. nil if there are none.
 func measured(folder string, m *model.Model) *evaluate.Metrics {
 	candidates := []string{filepath.Join(folder, "metrics.json")}
 	if reports, err := filepath.Glob(stage.Reports("*", "*") + "/metrics.json"); err == nil {
@@ -90,7 +91,7 @@ func measured(folder string, m *model.Model) *evaluate.Metrics {
 	for _, name := range candidates {
 		var metrics evaluate.Metrics
 		text, err := os.ReadFile(name)
-		if err == nil && json.Unmarshal(text, &metrics) == nil && metrics.Model.Digest == m.SHA256 {
+		if err == nil && json.Unmarshal(text, &metrics) == nil && (metrics.Model.Digest == m.SHA256 || metrics.Model.Digest == m.RoundedFrom) {
 			return &metrics
 		}
 	}

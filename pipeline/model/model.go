@@ -42,6 +42,9 @@ type Info struct {
 	// digest of its content.
 	Weights string `json:"weights"`
 	SHA256  string `json:"sha256"`
+	// RoundedFrom is the digest of the float32 weights of which these are the
+	// float16 ones, "" if these are the ones that were trained.
+	RoundedFrom string `json:"rounded_from,omitempty"`
 	// BestEpoch is the epoch (from 1) after which the weights were taken.
 	BestEpoch int `json:"best_epoch"`
 	// Average says that the weights are the moving average of the ones that

@@ -2,6 +2,7 @@ package track
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,10 +11,9 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/google/renameio/v2"
-
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/stage"
+	"catdog/pipeline/weights"
 )
 
 // PublishedFolder holds the models that are committed, a folder a data set.
@@ -21,7 +21,7 @@ const PublishedFolder = "models/published"
 
 // publish copies the current model, which must be fresh and measured, to
 // models/published/DATASET/: weights, model.json, a model card, and a manifest
-// of its own.
+// of its own. With HALF=1 in the environment the weights are rounded to float16.
 func publish(_ []string, out io.Writer) error {
 	project, states, err := planned()
 	if err != nil {
@@ -36,23 +36,30 @@ func publish(_ []string, out io.Writer) error {
 	}
 	dataset := project.Params.Dataset
 	model := filepath.Join(stage.Find("train").Root(dataset), manifests["train"].Key)
-	var weights struct {
-		Weights string `json:"weights"`
-	}
-	description, err := readJSON(filepath.Join(model, "model.json"), &weights)
+	var described struct{ Weights, SHA256 string }
+	description, err := readJSON(filepath.Join(model, "model.json"), &described)
 	if err != nil {
 		return err
+	}
+	values, err := os.ReadFile(filepath.Join(model, described.Weights))
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if half := os.Getenv("HALF"); half == "1" {
+		if values, description, err = round(values, description, described.SHA256); err != nil {
+			return fmt.Errorf("publish %s: %w", model, err)
+		}
+	} else if half != "" {
+		return fmt.Errorf("HALF=%s: 1 rounds the weights to float16, nothing leaves them", half)
 	}
 	metrics := filepath.Join(project.Reports(), "metrics.json")
 	card, err := modelCard(description, metrics, filepath.Join(project.Reports(), "report.md"), manifests["train"])
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"model.json": description, "README.md": card}
-	for name, path := range map[string]string{weights.Weights: filepath.Join(model, weights.Weights), "metrics.json": metrics} {
-		if files[name], err = os.ReadFile(path); err != nil {
-			return fmt.Errorf("publish: %w", err)
-		}
+	files := map[string][]byte{"model.json": description, "README.md": card, described.Weights: values}
+	if files["metrics.json"], err = os.ReadFile(metrics); err != nil {
+		return fmt.Errorf("publish: %w", err)
 	}
 
 	folder := filepath.Join(PublishedFolder, dataset)
@@ -64,7 +71,7 @@ func publish(_ []string, out io.Writer) error {
 		return err
 	}
 	for name, content := range files {
-		if err := renameio.WriteFile(filepath.Join(partial, name), content, 0o666); err != nil {
+		if err := artifact.WriteFile(filepath.Join(partial, name), content); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 	}
@@ -82,6 +89,24 @@ func publish(_ []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "published %s (%s)\n", folder, strings.Join(names(manifest.Files), ", "))
 	return err
+}
+
+// round is a model with its weights as float16, and model.json for it: with
+// their digest and, since they were measured, that of the weights before.
+func round(content, description []byte, digest string) (rounded, model []byte, err error) {
+	tensors, metadata, err := weights.Decode(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rounded, err = weights.EncodeHalf(tensors, metadata); err != nil {
+		return nil, nil, err
+	}
+	before := fmt.Appendf(nil, `"sha256": %q`, digest)
+	if bytes.Count(description, before) != 1 {
+		return nil, nil, fmt.Errorf("model.json does not name its weights' digest once")
+	}
+	after := fmt.Appendf(nil, "\"sha256\": \"%x\",\n  \"rounded_from\": %q", sha256.Sum256(rounded), digest)
+	return rounded, bytes.Replace(description, before, after, 1), nil
 }
 
 func names(files []artifact.File) []string {
@@ -126,8 +151,9 @@ func modelCard(description []byte, metricsPath, report string, trained *artifact
 			}
 		}
 		Model struct {
-			Weights string
-			Stored  struct {
+			Weights, SHA256 string
+			RoundedFrom     string `json:"rounded_from"`
+			Stored          struct {
 				Height, Width int
 				Mode          string
 			}
@@ -178,7 +204,8 @@ AUC {{printf "%.4f" .Splits.test.AUC}}, Brier score {{printf "%.4f" .Splits.test
 ## Input
 
 Photos turned upright by EXIF, brought to {{.Model.Stored.Height}}×{{.Model.Stored.Width}} (mode {{.Model.Stored.Mode}}), cropped to the central {{.Model.Input.Height}}×{{.Model.Input.Width}},
-normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Metrics.Model.Digest}}).
+normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Model.SHA256}}).{{if .Model.RoundedFrom}}
+The weights were rounded to float16 after they had been measured as float32 (sha256 {{.Model.RoundedFrom}}).{{end}}
 
 ## Where it fails
 
