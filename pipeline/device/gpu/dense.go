@@ -1,0 +1,46 @@
+//go:build gpu
+
+package gpu
+
+import "catdog/pipeline/device"
+
+// dense keeps its weights as rows: Out×(H·W·C).
+type dense struct {
+	device.DenseSpec
+	device *Device
+}
+
+func (d *Device) NewDense(spec device.DenseSpec) (device.Dense, error) { return dense{spec, d}, nil }
+
+func (d dense) in() int { return d.Height * d.Width * d.Channels }
+
+func (d dense) WeightsLen() int { return roundUp(d.Out*d.in(), device.Alignment) }
+
+func (d dense) Import(rows []float32, w device.Vector) {
+	values := make([]float32, d.WeightsLen())
+	copy(values, rows[:d.Out*d.in()])
+	w.Slice(0, len(values)).Upload(values)
+}
+
+func (d dense) Export(w device.Vector, rows []float32) {
+	w.Slice(0, d.Out*d.in()).Download(rows[:d.Out*d.in()])
+}
+
+func (d dense) Forward(x device.Activation, w, bias device.Vector, y device.Vector) error {
+	o := d.device.operands("dense forward")
+	return o.submit(over(32*d.Batch*d.Out, "dense_forward",
+		o.activation("input", x, d.Batch, d.Height, d.Width, d.Channels), o.vector("weights", w, d.WeightsLen()), o.vector("bias", bias, d.Out),
+		o.vector("output", y, d.Batch*d.Out), d.Batch, d.in(), d.Out))
+}
+
+func (d dense) Backward(x device.Activation, w device.Vector, dy device.Vector, dx device.Activation, dw, dbias device.Vector) error {
+	o := d.device.operands("dense backward")
+	dout := o.vector("output's gradient", dy, d.Batch*d.Out)
+	return o.submit(
+		over(d.WeightsLen()+d.Out, "dense_backward_weights",
+			o.activation("input", x, d.Batch, d.Height, d.Width, d.Channels), dout,
+			o.vector("weights' gradient", dw, d.WeightsLen()), o.vector("bias' gradient", dbias, d.Out),
+			d.Batch, d.in(), d.Out, d.WeightsLen()),
+		over(d.Batch*d.in(), "dense_backward_input", dout, o.vector("weights", w, d.WeightsLen()),
+			o.activation("input's gradient", dx, d.Batch, d.Height, d.Width, d.Channels), d.Batch, d.in(), d.Out))
+}

@@ -1,0 +1,114 @@
+//go:build gpu
+
+// Package driver is what gorgonia.org/cu lacks of CUDA's driver interface, on
+// cu's own handles: launches in one call, captured graphs, pinned memory.
+package driver
+
+/*
+#cgo LDFLAGS: -lcuda
+#include <cuda.h>
+#include <stdint.h>
+
+extern int cuda_init_result;
+
+enum { MOST_PARAMETERS = 24 };
+
+static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned block, CUstream stream, uint64_t *values, int count) {
+	void *parameters[MOST_PARAMETERS];
+	for (int i = 0; i < count; i++) parameters[i] = &values[i];
+	return cuLaunchKernel(function, grid_x, grid_y, 1, block, 1, 1, 0, stream, parameters, 0);
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"gorgonia.org/cu"
+)
+
+func stream(s cu.Stream) C.CUstream { return C.CUstream(unsafe.Pointer(s.C())) }
+
+// cu's other handles are structs of one unexported pointer.
+func function(f cu.Function) C.CUfunction { return *(*C.CUfunction)(unsafe.Pointer(&f)) }
+
+// failed turns a result into the call's name with the result's.
+func failed(call string, result C.CUresult) error {
+	if result == C.CUDA_SUCCESS {
+		return nil
+	}
+	var name *C.char
+	if C.cuGetErrorName(result, &name) != C.CUDA_SUCCESS || name == nil {
+		return fmt.Errorf("%s: CUDA error %d", call, int(result))
+	}
+	return fmt.Errorf("%s: %s", call, C.GoString(name))
+}
+
+// Missing says why there is no driver, "" where there is one.
+func Missing() string {
+	switch C.cuda_init_result {
+	case 0:
+		return ""
+	case -1:
+		return "no NVIDIA driver: libcuda.so.1 is not there"
+	case C.CUDA_ERROR_NO_DEVICE:
+		return "the NVIDIA driver finds no GPU"
+	}
+	return fmt.Sprintf("the NVIDIA driver does not start: CUDA error %d", int(C.cuda_init_result))
+}
+
+// Launch runs a kernel on a grid of blocks. A value of fewer than 8 bytes lies
+// in the low bytes of its uint64.
+func Launch(f cu.Function, gridX, gridY, block int, s cu.Stream, values []uint64) error {
+	if len(values) == 0 || len(values) > C.MOST_PARAMETERS {
+		return fmt.Errorf("cuLaunchKernel: %d parameters", len(values))
+	}
+	return failed("cuLaunchKernel", C.launch(function(f), C.uint(gridX), C.uint(gridY), C.uint(block), stream(s),
+		(*C.uint64_t)(unsafe.Pointer(&values[0])), C.int(len(values))))
+}
+
+// Pinned returns memory of the host's that a GPU reads and writes at full
+// speed; Unpin gives it back.
+func Pinned(length int) ([]float32, error) {
+	var p unsafe.Pointer
+	if err := failed("cuMemAllocHost", C.cuMemAllocHost(&p, C.size_t(4*length))); err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*float32)(p), length), nil
+}
+
+// Unpin frees what Pinned returned.
+func Unpin(memory []float32) error {
+	return failed("cuMemFreeHost", C.cuMemFreeHost(unsafe.Pointer(unsafe.SliceData(memory))))
+}
+
+// A Graph is work that was captured once and is launched as a whole.
+type Graph struct{ exec C.CUgraphExec }
+
+// Capture records what submit gives to the stream, without running it. It
+// must be called on the thread that submits.
+func Capture(s cu.Stream, submit func() error) (*Graph, error) {
+	if err := failed("cuStreamBeginCapture", C.cuStreamBeginCapture(stream(s), C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)); err != nil {
+		return nil, err
+	}
+	submitted := submit()
+	var graph C.CUgraph
+	if err := failed("cuStreamEndCapture", C.cuStreamEndCapture(stream(s), &graph)); err != nil {
+		return nil, err
+	}
+	defer C.cuGraphDestroy(graph)
+	if submitted != nil {
+		return nil, submitted
+	}
+	g := &Graph{}
+	return g, failed("cuGraphInstantiate", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
+}
+
+// Launch runs the captured work.
+func (g *Graph) Launch(s cu.Stream) error {
+	return failed("cuGraphLaunch", C.cuGraphLaunch(g.exec, stream(s)))
+}
+
+// Close frees the graph.
+func (g *Graph) Close() error { return failed("cuGraphExecDestroy", C.cuGraphExecDestroy(g.exec)) }
