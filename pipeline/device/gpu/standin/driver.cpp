@@ -4,6 +4,7 @@
 #include <cuda.h>
 #include <dlfcn.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -26,11 +27,10 @@ struct stream {
 	work *capture = nullptr;
 };
 
-// allocations, frees, live, launches, copies, graph launches, contexts
-extern "C" {
-__attribute__((visibility("default"))) long standin_counts[7];
-}
-enum { ALLOCATIONS, FREES, LIVE, LAUNCHES, COPIES, REPLAYS, CONTEXTS };
+// What has happened in the current context. When it ends, the counts are
+// written to the file that STANDIN_REPORT names.
+enum { ALLOCATIONS, FREES, LIVE, LAUNCHES, COPIES, REPLAYS, KINDS };
+static long counts[KINDS];
 static thread_local CUcontext current;
 static std::map<CUdeviceptr, size_t> memory;
 
@@ -64,11 +64,15 @@ ENTRY cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice) {
 	return CUDA_SUCCESS;
 }
 ENTRY cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice) {
-	standin_counts[CONTEXTS]++;
+	memset(counts, 0, sizeof counts);
 	return *context = current = (CUcontext)malloc(8), CUDA_SUCCESS;
 }
 ENTRY cuCtxDestroy_v2(CUcontext context) {
-	standin_counts[CONTEXTS]--;
+	if (const char *path = getenv("STANDIN_REPORT"))
+		if (FILE *file = fopen(path, "w")) {
+			for (long count : counts) fprintf(file, "%ld ", count);
+			fclose(file);
+		}
 	free(context);
 	current = nullptr;
 	return CUDA_SUCCESS;
@@ -87,19 +91,20 @@ ENTRY cuMemAlloc_v2(CUdeviceptr *p, size_t bytes) {
 	size_t available, total;
 	cuMemGetInfo_v2(&available, &total);
 	if (bytes > available) return CUDA_ERROR_OUT_OF_MEMORY;
-	void *block = aligned_alloc(256, (bytes + 255) / 256 * 256);
+	void *block;  // of just this size, so that AddressSanitizer sees the first byte beyond
+	if (posix_memalign(&block, 256, bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
 	memset(block, 0xCD, bytes);
 	memory[*p = (CUdeviceptr)block] = bytes;
-	standin_counts[ALLOCATIONS]++;
-	standin_counts[LIVE]++;
+	counts[ALLOCATIONS]++;
+	counts[LIVE]++;
 	return CUDA_SUCCESS;
 }
 ENTRY cuMemFree_v2(CUdeviceptr p) {
 	NEED_CONTEXT;
 	if (!memory.erase(p)) return CUDA_ERROR_INVALID_VALUE;
 	free((void *)p);
-	standin_counts[FREES]++;
-	standin_counts[LIVE]--;
+	counts[FREES]++;
+	counts[LIVE]--;
 	return CUDA_SUCCESS;
 }
 ENTRY cuMemAllocHost_v2(void **p, size_t bytes) {
@@ -113,13 +118,13 @@ ENTRY cuMemFreeHost(void *p) {
 ENTRY cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream s) {
 	NEED_CONTEXT;
 	NEED_MEMORY(to, bytes);
-	standin_counts[COPIES]++;
+	counts[COPIES]++;
 	return submit(s, [=] { memcpy((void *)to, from, bytes); });
 }
 ENTRY cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream s) {
 	NEED_CONTEXT;
 	NEED_MEMORY(from, bytes);
-	standin_counts[COPIES]++;
+	counts[COPIES]++;
 	return submit(s, [=] { memcpy(to, (void *)from, bytes); });
 }
 ENTRY cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t bytes, CUstream s) {
@@ -148,7 +153,7 @@ ENTRY cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsign
                      void **parameters, void **) {
 	NEED_CONTEXT;
 	if (!gx || !gy || !gz || !bx || !by || !bz || gy > 65535 || bx * by * bz > 1024) return CUDA_ERROR_INVALID_VALUE;
-	standin_counts[LAUNCHES]++;
+	counts[LAUNCHES]++;
 	std::vector<uint64_t> values(((function *)f)->parameters);
 	for (size_t i = 0; i < values.size(); i++) memcpy(&values[i], parameters[i], 8);
 	kernel run = ((function *)f)->run;
@@ -180,7 +185,7 @@ ENTRY cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsigned lon
 }
 ENTRY cuGraphLaunch(CUgraphExec exec, CUstream) {
 	NEED_CONTEXT;
-	standin_counts[REPLAYS]++;
+	counts[REPLAYS]++;
 	for (auto &f : *(work *)exec) f();
 	return CUDA_SUCCESS;
 }
