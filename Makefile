@@ -58,9 +58,11 @@ build: bin/.built
 
 # Goals that need to know what is stale make this file read a plan, which make
 # then brings up to date first (building what asks), once. Each make has a plan
-# of its own, which is gone as soon as it was read.
+# of its own, which is gone as soon as it was read. (It is there, empty, at
+# first, since make speaks of a missing file as of an error.)
 ifneq ($(filter all verify $(STAGES),$(GOALS)),)
-PLAN := $(shell mkdir -p build && plan=build/plan.$$PPID.mk && : >>$$plan && echo $$plan) # make speaks of a missing file as of an error
+PLAN := $(shell { mkdir -p build && plan=build/plan.$$PPID.mk && : >>$$plan && echo $$plan; } 2>/dev/null)
+$(if $(PLAN),,$(error build/ cannot be written into))
 ifeq ($(MAKE_RESTARTS),)
 include $(PLAN)
 $(PLAN): bin/.built FORCE

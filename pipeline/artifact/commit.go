@@ -7,17 +7,31 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
 )
 
 // WriteFile replaces a file with content: whole or not at all, and on the disk
-// when it returns.
+// when it returns. What a killed call leaves beside it, .NAME.partial, is
+// replaced by the next one; so only one process at a time may write a file.
 func WriteFile(name string, content []byte) error {
-	if err := renameio.WriteFile(name, content, 0o666); err != nil {
+	partial := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".partial")
+	err := writeSynced(partial, content)
+	if err == nil {
+		err = os.Rename(partial, name)
+	}
+	if err != nil {
+		os.Remove(partial)
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return SyncFolder(filepath.Dir(name))
+}
+
+func writeSynced(name string, content []byte) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Sync(), file.Close())
 }
 
 // SyncFolder makes the names in a folder survive a loss of power.

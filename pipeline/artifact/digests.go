@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
 )
 
@@ -99,6 +100,12 @@ func (d *Digests) Save() error {
 	if err := os.MkdirAll(filepath.Dir(d.path), 0o777); err != nil {
 		return err
 	}
+	// Other than stages, those who only ask save what they learnt at any time.
+	lock := flock.New(d.path + ".lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("lock %s: %w", d.path, err)
+	}
+	defer lock.Close()
 	if err := WriteFile(d.path, text.Bytes()); err != nil {
 		return err
 	}

@@ -217,6 +217,17 @@ func (p *Project) prepare(definition *Definition, root, folder string) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return fmt.Errorf("make the folder to write into: %w", err)
 	}
+	// Files that a killed run was about to replace others with have names with
+	// a dot in front. They must not become part of the artifact.
+	unfinished, err := filepath.Glob(filepath.Join(folder, ".*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range unfinished {
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

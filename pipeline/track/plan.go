@@ -1,6 +1,7 @@
 package track
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -25,19 +26,21 @@ func plan(_ []string, out io.Writer) error {
 			depends = append(depends, state.Definition.Name)
 		}
 	}
-	fmt.Fprintf(out, "STALE := %s\n", strings.Join(stale, " "))
-	fmt.Fprintf(out, "DEPENDS := %s\n", strings.Join(depends, " "))
+	var text bytes.Buffer // half a plan would be taken for one with less to do
+	fmt.Fprintf(&text, "STALE := %s\n", strings.Join(stale, " "))
+	fmt.Fprintf(&text, "DEPENDS := %s\n", strings.Join(depends, " "))
 	for _, state := range states {
-		fmt.Fprintf(out, "pointer_%s := %s\n", state.Definition.Name, project.Pointer(state.Definition))
+		fmt.Fprintf(&text, "pointer_%s := %s\n", state.Definition.Name, project.Pointer(state.Definition))
 	}
 	if len(stale)+len(depends) == 0 {
 		line, err := resultLine(project)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "NOTHING_TO_DO := %s\n", strings.NewReplacer("$", "$$", "#", `\#`).Replace("nothing to do: "+line))
+		fmt.Fprintf(&text, "NOTHING_TO_DO := %s\n", strings.NewReplacer("$", "$$", "#", `\#`).Replace("nothing to do: "+line))
 	}
-	return nil
+	_, err = out.Write(text.Bytes())
+	return err
 }
 
 // result prints the line that ends a run.
