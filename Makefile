@@ -32,7 +32,7 @@ export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint fmt bench notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint bench gpu-check notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -140,6 +140,9 @@ lint: build/setup  ## formatting, vet, staticcheck
 bench: bin/.built  ## ONLY=train|resize|pack|make [PHOTOS=folder]: how fast, beside others; reports/benchmarks.md
 	bin/bench
 
+gpu-check: build/setup  ## the GPU's kernels and device, without a GPU
+	sh pipeline/device/gpu/check.sh
+
 notebooks: build/setup  ## run the notebooks and keep their plots
 	sh notebooks/run.sh
 
@@ -162,7 +165,7 @@ help:  ## this list
 	  'make accept STAGE=train                                      its code changed without changing what it computes' \
 	  'make publish [HALF=1]                                        the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
-  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
-	  'make test | test-long | torture | lint | notebooks           for developers' \
+	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
+	  'make test | test-long | torture | lint | notebooks | gpu-check for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'
