@@ -76,7 +76,12 @@ func TestFromRefuses(t *testing.T) {
 		strings.Repeat("0A", 32): "is not a SHA-256",
 	} {
 		p.From = from
-		if _, err := attempt(context.Background(), t, t.TempDir(), p, &fakeTrainer{}); err == nil || !strings.Contains(err.Error(), want) {
+		// Models are looked for two folders up, which is to be this test's own.
+		folder := filepath.Join(t.TempDir(), "models", "pets", "x.partial")
+		if err := os.MkdirAll(folder, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := attempt(context.Background(), t, folder, p, &fakeTrainer{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("from %s: error %v", from, err)
 		}
 	}
