@@ -61,7 +61,7 @@ build: bin/.built
 # of its own, which is gone as soon as it was read. (It is there, empty, at
 # first, since make speaks of a missing file as of an error.)
 ifneq ($(filter all verify $(STAGES),$(GOALS)),)
-PLAN := $(shell { mkdir -p build && plan=build/plan.$$PPID.mk && : >>$$plan && echo $$plan; } 2>/dev/null)
+PLAN := $(shell { mkdir -p build && plan=build/plan.$$PPID.mk && touch -d @0 $$plan && echo $$plan; } 2>/dev/null)
 $(if $(PLAN),,$(error build/ cannot be written into))
 ifeq ($(MAKE_RESTARTS),)
 include $(PLAN)
