@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/dustin/go-humanize"
-	"golang.org/x/sync/errgroup"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/photo"
@@ -123,39 +122,28 @@ func check(ctx context.Context, job *stage.Job, store *segment.Store, files []ar
 	task := job.Progress.Task("photos", int64(len(files)))
 	defer task.Done()
 	var mutex sync.Mutex
-	group, working := errgroup.WithContext(ctx)
-	group.SetLimit(pool.Size() + 1) // one reads while the workers work
-	for _, file := range files {
-		if working.Err() != nil {
-			break
+	return pool.Each(ctx, files, func(working context.Context, file artifact.File) error {
+		info, err := checkFile(working, pool, job.Raw, file)
+		if err != nil {
+			return fmt.Errorf("check %q: %w", file.Path, err)
 		}
-		group.Go(func() error {
-			info, err := checkFile(working, pool, job.Raw, file)
+		// A crash may have been the machine's fault: the next time another
+		// try is made.
+		if info.Problem != photo.DecoderCrash {
+			text, err := json.Marshal(info)
 			if err != nil {
-				return fmt.Errorf("check %q: %w", file.Path, err)
+				return err
 			}
-			// A crash may have been the machine's fault: the next time another
-			// try is made.
-			if info.Problem != photo.DecoderCrash {
-				text, err := json.Marshal(info)
-				if err != nil {
-					return err
-				}
-				if err := store.Put(file.SHA256+"/"+job.StepKey, text); err != nil {
-					return err
-				}
+			if err := store.Put(file.SHA256+"/"+job.StepKey, text); err != nil {
+				return err
 			}
-			mutex.Lock()
-			known[file.SHA256] = info
-			mutex.Unlock()
-			task.Add(1)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
+		}
+		mutex.Lock()
+		known[file.SHA256] = info
+		mutex.Unlock()
+		task.Add(1)
+		return nil
+	})
 }
 
 func checkFile(ctx context.Context, pool *photo.Pool, folder string, file artifact.File) (photo.Info, error) {

@@ -15,7 +15,6 @@ import (
 	"sync"
 
 	"github.com/dustin/go-humanize"
-	"golang.org/x/sync/errgroup"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/catalogue"
@@ -142,28 +141,21 @@ func resizeAll(ctx context.Context, job *stage.Job, rows []catalogue.Row) (resul
 	task := job.Progress.Task("photos", int64(len(missing)))
 	defer task.Done()
 	var mutex sync.Mutex
-	group, working := errgroup.WithContext(ctx)
-	group.SetLimit(pool.Size() + 1) // one reads while the workers work
-	for _, file := range missing {
-		if working.Err() != nil {
-			break
+	err = pool.Each(ctx, missing, func(working context.Context, file artifact.File) error {
+		made, err := resizeFile(working, pool, store, job, file, target)
+		if err != nil {
+			return fmt.Errorf("resize %q: %w", file.Path, err)
 		}
-		group.Go(func() error {
-			made, err := resizeFile(working, pool, store, job, file, target)
-			if err != nil {
-				return fmt.Errorf("resize %q: %w", file.Path, err)
-			}
-			mutex.Lock()
-			results[file.SHA256] = made
-			mutex.Unlock()
-			task.Add(1)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+		mutex.Lock()
+		results[file.SHA256] = made
+		mutex.Unlock()
+		task.Add(1)
+		return nil
+	})
+	if err != nil {
 		return nil, 0, err
 	}
-	return results, len(missing), ctx.Err()
+	return results, len(missing), nil
 }
 
 // limits let in all of the photos. They have been checked, so what matters is
