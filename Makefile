@@ -24,11 +24,12 @@ HALF ?=
 REV ?= HEAD
 ONLY ?=
 KEY ?=
+SWEEP ?=
 DRY ?=
 JSON ?=
 MINUTES ?= 10
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON MINUTES,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON MINUTES
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
@@ -107,7 +108,7 @@ status dag result diff history params gc: bin/.built
 verify: all  ## are the committed reports what this checkout gives?
 	bin/track verify
 
-sweep: bin/.built  ## the grid that params.yaml gives, tabulated
+sweep: bin/.built  ## [SWEEP=name] what params.yaml wants compared, tabulated
 	bin/track sweep
 
 accept: bin/.built  ## STAGE=train: its code changed without changing what it computes
@@ -160,7 +161,7 @@ help:  ## this list
 	  'make -n                                                      what would run, and what perhaps' \
 	  'make status [JSON=1] | dag | result                          fresh or stale and why; the graph (SVG into a file); the last result' \
 	  'make SET="train.epochs=5 train.seed=2"                       a variant, as an experiment of its own' \
-	  'make sweep                                                   every combination of the sweep in params.yaml, with mean and spread' \
+	  'make sweep [SWEEP=name]                                      a comparison that params.yaml names, with mean and spread over seeds' \
 	  'make diff [REV=HEAD]                                         parameters, metrics and figures that changed since a commit' \
 	  'make history                                                 trained versions that are kept, with their test accuracy' \
 	  'make params KEY=key                                          the parameters that gave a kept version' \
