@@ -10,6 +10,8 @@ package photo
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/h2non/bimg"
 )
 
 // A Problem is why a photo is left out. "" is a good photo.
@@ -174,7 +176,8 @@ func recognise(data []byte) *format {
 }
 
 // Check reads all of a file and says what it is and whether it is whole. It
-// accepts nothing that a strict decoder finds truncated or corrupt.
+// accepts nothing that a strict decoder finds truncated or corrupt, nor what
+// libvips cannot decode: two decoders that were written apart must agree.
 func Check(data []byte, limits Limits) Info {
 	info, rejection := check(data, limits)
 	if rejection != nil {
@@ -206,5 +209,9 @@ func check(data []byte, limits Limits) (info Info, rejection *Rejection) {
 	case int64(head.width)*int64(head.height) > limits.pixels():
 		return info, reject(TooLarge, "%d×%d px, more than %d megapixels", info.Width, info.Height, limits.MaximumMegapixels)
 	}
-	return info, format.check(data, head, limits)
+	if rejection := format.check(data, head, limits); rejection != nil || format.name == "jpeg" {
+		return info, rejection // JPEGs are read by libjpeg here and there
+	}
+	_, rejection = convert(data, bimg.Options{})
+	return info, rejection
 }
