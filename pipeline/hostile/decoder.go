@@ -17,6 +17,8 @@ type decoder struct {
 	// refuses is what it prints about a damaged image where its exit status does
 	// not say; nil if that does.
 	refuses *regexp.Regexp
+	// forgiven is what it complains about though the image is whole.
+	forgiven *regexp.Regexp
 }
 
 // strictDecoders are those that are installed, by format. On Debian they are in
@@ -25,7 +27,8 @@ func strictDecoders() map[string]*decoder {
 	found := map[string]*decoder{}
 	for format, d := range map[string]*decoder{
 		"jpeg": {program: "djpeg", arguments: []string{"-strict", "-outfile", os.DevNull, "FILE"}},
-		"png":  {program: "pngcheck", arguments: []string{"-q", "FILE"}},
+		"png":  {program: "pngcheck", arguments: []string{"-v", "FILE"},
+			forgiven: regexp.MustCompile(`unknown, public chunk|pHYs unit specifier|additional data after IEND`)},
 		"webp": {program: "dwebp", arguments: []string{"-quiet", "-o", os.DevNull, "FILE"}},
 		"gif":  {program: "giftext", arguments: []string{"FILE"}},
 		"tiff": {program: "tiffinfo", arguments: []string{"-D", "FILE"}, refuses: regexp.MustCompile(`(?m)^\w+: .*(Read error|Not enough|error|Error|truncated|Corrupt)`)},
@@ -70,6 +73,9 @@ func (d *decoder) refusedFile(ctx context.Context, name string) (bool, string, e
 		return false, "", ctx.Err()
 	}
 	words := strings.Join(strings.Fields(strings.ReplaceAll(string(output), name, "FILE")), " ")
+	if d.forgiven != nil && d.forgiven.Match(output) {
+		return false, words, nil
+	}
 	if d.refuses != nil && d.refuses.Match(output) {
 		return true, words, nil
 	}

@@ -154,6 +154,8 @@ func (t *trial) reportMutations(formats map[string][]seed, tallies map[string]*t
 Small images made of a drawn photo, each changed in one to four places: bits, bytes, holes, pieces twice, missing, or of another
 image of the format, numbers at their extremes, an end that is missing; half of the PNGs with their checksums made right again.
 Every one is checked, and resized whatever the check says. After a crash a good photo is resized to the bytes that it always has.
+Complaints of pngcheck about chunks that it does not know, the unit of the resolution and bytes behind the image are not counted:
+they concern no pixel.
 
 | format | variants | images | left out | let in | crashes | let in, then not resized | strict decoder | let in, refused by it |
 |---|---|--:|--:|--:|--:|--:|---|--:|
