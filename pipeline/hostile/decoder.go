@@ -28,7 +28,7 @@ func strictDecoders() map[string]*decoder {
 	for format, d := range map[string]*decoder{
 		"jpeg": {program: "djpeg", arguments: []string{"-strict", "-outfile", os.DevNull, "FILE"}},
 		"png": {program: "pngcheck", arguments: []string{"-v", "FILE"},
-			forgiven: regexp.MustCompile(`unknown, public chunk|pHYs unit specifier|additional data after IEND`)},
+			forgiven: regexp.MustCompile(`unknown, public chunk|unit specifier|additional data after IEND`)},
 		"webp": {program: "dwebp", arguments: []string{"-quiet", "-o", os.DevNull, "FILE"}},
 		"gif":  {program: "giftext", arguments: []string{"FILE"}},
 		"tiff": {program: "tiffinfo", arguments: []string{"-D", "FILE"}, refuses: regexp.MustCompile(`(?m)^\w+: .*(Read error|Not enough|error|Error|truncated|Corrupt)`)},

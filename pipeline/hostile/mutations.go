@@ -31,7 +31,7 @@ type tally struct {
 	images      int
 	letIn       int
 	problems    map[photo.Problem]int
-	undecodable int // let in, but libvips could not resize it
+	narrow      int // let in, but too long and narrow to be resized
 	crashes     int // of workers: in the check, or in resizing, which all go through
 	refused     int // let in, but refused by the strict decoder
 }
@@ -110,8 +110,12 @@ func (t *trial) give(ctx context.Context, pool *photo.Pool, data, control, want 
 		return one, nil
 	}
 	one.letIn++
-	if rejection != nil {
-		one.undecodable++
+	switch {
+	case rejection == nil:
+	case rejection.Problem == photo.Unsupported:
+		one.narrow++
+	default:
+		t.say("%s is let in, but not resized: %v", t.keep(data), rejection)
 	}
 	decoder := t.decoders[info.Format]
 	if decoder == nil {
@@ -139,7 +143,7 @@ func (t *trial) keep(data []byte) string {
 func (a *tally) add(b tally) {
 	a.images += b.images
 	a.letIn += b.letIn
-	a.undecodable += b.undecodable
+	a.narrow += b.narrow
 	a.crashes += b.crashes
 	a.refused += b.refused
 	for problem, n := range b.problems {
@@ -157,7 +161,7 @@ Every one is checked, and resized whatever the check says. After a crash a good 
 Complaints of pngcheck about chunks that it does not know, the unit of the resolution and bytes behind the image are not counted:
 they concern no pixel.
 
-| format | variants | images | left out | let in | crashes | let in, then not resized | strict decoder | let in, refused by it |
+| format | variants | images | left out | let in | crashes | too long and narrow to be resized | strict decoder | let in, refused by it |
 |---|---|--:|--:|--:|--:|--:|---|--:|
 `)
 	count := func(n int) string { return humanize.Comma(int64(n)) }
@@ -175,7 +179,7 @@ they concern no pixel.
 			strict, refused = "`"+decoder.String()+"`", count(result.refused)
 		}
 		fmt.Fprintf(&t.report, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, strings.Join(variants, ", "), count(result.images),
-			count(result.images-result.letIn), count(result.letIn), count(result.crashes), count(result.undecodable), strict, refused)
+			count(result.images-result.letIn), count(result.letIn), count(result.crashes), count(result.narrow), strict, refused)
 	}
 	fmt.Fprintf(&t.report, "\nOf all %s:", count(all.images))
 	for _, problem := range slices.Sorted(maps.Keys(all.problems)) {
