@@ -28,12 +28,12 @@ var (
 
 // A tally is what became of one format's mutated images.
 type tally struct {
-	images      int
-	letIn       int
-	problems    map[photo.Problem]int
-	narrow      int // let in, but too long and narrow to be resized
-	crashes     int // of workers: in the check, or in resizing, which all go through
-	refused     int // let in, but refused by the strict decoder
+	images   int
+	letIn    int
+	problems map[photo.Problem]int
+	narrow   int // let in, but too long and narrow to be resized
+	crashes  int // of workers: in the check, or in resizing, which all go through
+	refused  int // let in, but refused by the strict decoder
 }
 
 // mutations gives a pool of workers count mutated images of each format.
