@@ -47,6 +47,9 @@ const (
 type Limits struct {
 	MinimumSide       int // px
 	MaximumMegapixels int
+	// Unverified lets formats in whose files cannot be checked to the last
+	// byte: a damaged one may pass as some other picture.
+	Unverified bool
 }
 
 func (l Limits) pixels() int64 { return int64(l.MaximumMegapixels) * 1e6 }
@@ -57,8 +60,8 @@ func (l Limits) maximumBytes() int64 { return 64e6 + 8*l.pixels() }
 
 // Info is what is known of a photo.
 type Info struct {
-	// Format is jpeg, png, gif, webp, tiff, one of those that are recognised
-	// but not let in, or "".
+	// Format is jpeg, png, gif, webp, tiff, heif, one of those that are
+	// recognised but not let in, or "".
 	Format string `json:"format"`
 	// Width and Height are in px and as people see the photo, turned upright by
 	// its EXIF orientation. They are 0 where they are not known.
@@ -114,26 +117,28 @@ type format struct {
 	// check reads all of the file as strictly as can be; the header has been
 	// found good and small enough.
 	check func(data []byte, head header, limits Limits) *Rejection
+	// unverified says that check cannot find all damage, see Limits.
+	unverified bool
 }
 
 // formats are those that are recognised. What is let in are the formats that
 // libvips reads with loaders that it trusts with strangers' files and that can
-// be checked here to the last byte. SVG, PDF and all that ImageMagick would be
+// be checked here to the last byte; HEIF, which cannot, only on request. SVG, PDF and all that ImageMagick would be
 // asked for (BMP among it) stay out.
 var formats = []format{
-	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG},
-	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG},
-	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF},
-	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP},
-	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF},
-	{"bmp", prefix("BM"), nil, nil},
-	{"heif", isHEIF, nil, nil},
-	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil},
-	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil},
-	{"psd", prefix("8BPS"), nil, nil},
-	{"ico", prefix("\x00\x00\x01\x00"), nil, nil},
-	{"pdf", prefix("%PDF"), nil, nil},
-	{"svg", isSVG, nil, nil},
+	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG, false},
+	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG, false},
+	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF, false},
+	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP, false},
+	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF, false},
+	{"bmp", prefix("BM"), nil, nil, false},
+	{"heif", isHEIF, heifHeader, checkHEIF, true},
+	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil, false},
+	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil, false},
+	{"psd", prefix("8BPS"), nil, nil, false},
+	{"ico", prefix("\x00\x00\x01\x00"), nil, nil, false},
+	{"pdf", prefix("%PDF"), nil, nil, false},
+	{"svg", isSVG, nil, nil, false},
 }
 
 func prefix(magics ...string) func(data []byte) bool {
@@ -145,18 +150,6 @@ func prefix(magics ...string) func(data []byte) bool {
 		}
 		return false
 	}
-}
-
-// isHEIF recognises HEIC and AVIF, photos in ISO's base media format.
-func isHEIF(data []byte) bool {
-	if len(data) < 12 || string(data[4:8]) != "ftyp" {
-		return false
-	}
-	switch string(data[8:12]) {
-	case "heic", "heix", "hevc", "heim", "heis", "mif1", "msf1", "avif", "avis":
-		return true
-	}
-	return false
 }
 
 func isSVG(data []byte) bool {
@@ -195,8 +188,11 @@ func check(data []byte, limits Limits) (info Info, rejection *Rejection) {
 		return info, reject(NotAnImage, "starts with %q", data[:min(len(data), 8)])
 	}
 	info.Format = format.name
-	if format.header == nil {
+	switch {
+	case format.header == nil:
 		return info, reject(Unsupported, "%s is not let in", format.name)
+	case format.unverified && !limits.Unverified:
+		return info, reject(Unsupported, "%s cannot be checked for damage", format.name)
 	}
 	head, rejection := format.header(data)
 	if rejection != nil {
