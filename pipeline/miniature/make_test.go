@@ -113,3 +113,26 @@ func TestMakeFromElsewhereAndAfterAMove(t *testing.T) {
 		t.Errorf("make -C train: %d %q", made.Status, made.Errors)
 	}
 }
+
+// TestAnotherEngine asks for what computes otherwise: what was computed before
+// does not stand for it, and comes back with the engine.
+func TestAnotherEngine(t *testing.T) {
+	t.Parallel()
+	p := project(t)
+	before := snapshot(t, p)
+	set(t, p, "train.precision", "bfloat16")
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → cpu bfloat16 \w+ threads=1$`)
+	set(t, p, "train.precision", "auto")
+	set(t, p, "train.device", "gpu") // in a build that has none
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → gpu$`)
+	if made := p.Make(); made.Status != 2 || !strings.Contains(made.Errors, "train.device: gpu: this build has none") {
+		t.Errorf("make: status %d\n%s", made.Status, made.Errors)
+	}
+	if difference := cmp.Diff(before, snapshot(t, p)); difference != "" {
+		t.Errorf("the reports changed: %s", difference)
+	}
+	set(t, p, "train.device", "auto")
+	if events := mustMake(t, p); len(events) > 0 {
+		t.Errorf("back on the CPU: %q", events)
+	}
+}
