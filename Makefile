@@ -27,13 +27,14 @@ KEY ?=
 SWEEP ?=
 DRY ?=
 JSON ?=
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON
+MINUTES ?= 10
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint bench gpu-check notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture hostile fuzz lint bench gpu-check notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -133,6 +134,12 @@ test-long: bin/.built  ## what takes minutes: every row of what reruns against a
 torture: bin/.built  ## KILLS=100 FLIPS=10000 MENDS=200: kills, full disks, flipped bytes; reports/reliability.md
 	go run ./pipeline/torture
 
+hostile: bin/.built  ## MUTATIONS=10000 [PHOTOS=data.zip]: mutated images of every format, clean photos; reports/hostile-input.md
+	go run ./pipeline/hostile
+
+fuzz: build/setup  ## MINUTES=10 [ONLY=name]: invented input for every parser, so long each
+	sh pipeline/fuzz.sh
+
 lint: build/setup  ## formatting, vet, staticcheck
 	test -z "$$(gofmt -l pipeline stages)" || { echo "not formatted:"; gofmt -l pipeline stages; exit 1; }
 	go vet ./...
@@ -167,6 +174,6 @@ help:  ## this list
 	  'make publish [HALF=1]                                        the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
 	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
-	  'make test | test-long | torture | lint | notebooks | gpu-check for developers' \
+	  'make test | test-long | torture | hostile | fuzz | lint | notebooks | gpu-check for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

@@ -1,6 +1,7 @@
 package params
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
 )
 
 // project is the params.yaml that the project ships.
@@ -154,6 +156,8 @@ func TestEveryKeyIsExplained(t *testing.T) {
 	}
 }
 
+// FuzzLoad: a params.yaml of any content gives an error of one line or values
+// that are within their bounds.
 func FuzzLoad(f *testing.F) {
 	shipped, err := os.ReadFile(project)
 	if err != nil {
@@ -162,12 +166,31 @@ func FuzzLoad(f *testing.F) {
 	f.Add(shipped)
 	f.Add([]byte("train: &a [*a]"))
 	f.Add([]byte("fetch: {<<: {from: 1}}"))
+	f.Add([]byte("fetch: {from: 1, from: 2}\nfetch: 3\npack: 1"))
+	f.Add(bytes.Replace(shipped, []byte("      epochs: 8\n"), []byte("      epochs: 8\n      learning_rate: {warmup: 0.2}\n"), 1))
 	file := filepath.Join(f.TempDir(), "params.yaml")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := os.WriteFile(file, text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		Load(file, "sample", "", nil)
+		params, err := Load(file, "sample", "", nil)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("more than one line: %v", err)
+			}
+			return
+		}
+		written, err := yaml.Marshal(Named(params.Sections))
+		if err != nil {
+			t.Fatal(err)
+		}
+		document, err := parse("written", written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := document.check(); err != nil {
+			t.Fatalf("%v in\n%s", err, written)
+		}
 	})
 }
 

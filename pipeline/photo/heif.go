@@ -231,20 +231,3 @@ func whole(meta []byte, length int64) *Rejection {
 	}
 	return nil
 }
-
-// checkHEIF decodes the photo with libvips. Neither format has checksums, and
-// their decoders go on over much damage.
-func checkHEIF(data []byte, head header, _ Limits) *Rejection {
-	decoded, rejection := convert(data, bimg.Options{})
-	if rejection != nil {
-		return rejection
-	}
-	image, rejection := parseTIFF(decoded)
-	if rejection != nil {
-		return rejection
-	}
-	if image.width != head.width || image.height != head.height {
-		return reject(HeaderLies, "claims %d×%d px, the data has %d×%d", head.width, head.height, image.width, image.height)
-	}
-	return nil
-}

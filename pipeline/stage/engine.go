@@ -8,8 +8,12 @@ import (
 )
 
 // describeEngine names what train's parameters mean on this machine, without
-// linking any of it.
+// linking any of it. A GPU that is asked for is another engine, though this build
+// cannot open one: what the CPU computed does not stand for it.
 func describeEngine(train params.Train) string {
+	if train.Device == "gpu" {
+		return "gpu"
+	}
 	precision := train.Precision
 	if precision == "auto" {
 		precision = "float32"
