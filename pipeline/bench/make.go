@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
 	"catdog/pipeline/miniature"
@@ -20,6 +21,8 @@ var makePart = part{
 	about: "Seconds of a whole command on 25,000 raw photos (tiny ones: only their names and time stamps are looked at), seven stages that have run before, and a warm disk. " +
 		"*Nothing to do*: `make`, `dvc repro` and `snakemake` say so. " +
 		"*One key changed*: a parameter of train is another, and `make -n`, `dvc repro --dry` and `snakemake -n` say what would run. " +
+		"*One photo added*: `make pack` finds, checks and resizes it and writes a new pack; beside it `make pack` with another seed, which only writes a new pack. " +
+		"*Nothing to do* once more with ten times the photos, beside our own figure. " +
 		"The peers have seven stages with the same arrows and one parameter each, explore and resize reading the folder of photos; DVC hashes contents as ours does, Snakemake looks at time stamps.",
 	measure: measureMake,
 }
@@ -38,7 +41,7 @@ func measureMake(s *session) ([]Row, error) {
 	s.Reporter.Say("runs the pipeline on %d tiny photos", count)
 	var contenders []*decider
 	for _, prepare := range []func() (*decider, error){
-		func() (*decider, error) { return s.prepareMake(count) }, s.prepareDVC, s.prepareSnakemake,
+		func() (*decider, error) { return s.prepareMake("make", count) }, s.prepareDVC, s.prepareSnakemake,
 	} {
 		d, err := prepare()
 		if err != nil {
@@ -75,6 +78,11 @@ func measureMake(s *session) ([]Row, error) {
 	if err := compare("nothing to do", (*decider).nothing); err != nil {
 		return nil, err
 	}
+	row, err := s.tenTimes(contenders[0], count)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, row)
 	for _, d := range contenders {
 		if err := d.change(); err != nil {
 			return nil, fmt.Errorf("change a parameter of %s: %w", d.name, err)
@@ -83,13 +91,61 @@ func measureMake(s *session) ([]Row, error) {
 	if err := compare("one key changed", (*decider).decide); err != nil {
 		return nil, err
 	}
-	return rows, nil
+	if row, err = s.onePhoto(contenders[0].project, count); err != nil {
+		return nil, err
+	}
+	return append(rows, row), nil
+}
+
+// tenTimes compares how long it takes to find nothing to do among ten times the
+// photos.
+func (s *session) tenTimes(usual *decider, count int) (Row, error) {
+	s.Reporter.Say("runs the pipeline on %d tiny photos", 10*count)
+	many, err := s.prepareMake("ten-times", 10*count)
+	if err != nil {
+		return Row{}, err
+	}
+	if err := many.nothing(); err != nil { // warms up
+		return Row{}, err
+	}
+	samples, err := times(s.rounds(), many.nothing, usual.nothing)
+	if err != nil {
+		return Row{}, err
+	}
+	photos := func(n int) string { return humanize.Comma(int64(n)) + " photos" }
+	return less("nothing to do, "+photos(10*count), "s", samples[0], "make, "+photos(count), samples[1]),
+		os.RemoveAll(many.project.Folder)
+}
+
+// onePhoto compares a new pack because of one photo more with a new pack alone.
+func (s *session) onePhoto(p *miniature.Project, count int) (Row, error) {
+	round := 0
+	pack := func(change func() error) func() error {
+		return func() error {
+			round++
+			if err := change(); err != nil {
+				return err
+			}
+			if made := p.Make("pack"); made.Status != 0 || !strings.Contains(made.Errors, "pack ") {
+				return fmt.Errorf("make pack: status %d: %s", made.Status, made.Errors)
+			}
+			return nil
+		}
+	}
+	added := pack(func() error { return writeTinyPhoto(p.Path("data/raw/"+manyPhotos+"/train"), count+round) })
+	alone := pack(func() error { return p.Set("pack.seed", fmt.Sprint(round)) })
+	samples, err := times(s.rounds(), added, alone)
+	if err != nil {
+		return Row{}, err
+	}
+	return less("one photo added, up to the pack", "s", samples[0], "make, the pack alone", samples[1]), nil
 }
 
 // A decider is a program that knows what must run, in a project where all has
 // run.
 type decider struct {
 	name     string
+	project  *miniature.Project // of ours
 	command  func(arguments ...string) *exec.Cmd
 	repeat   []string // arguments that run what must
 	finished string   // part of what that says when there is nothing to do
@@ -115,13 +171,14 @@ func (d *decider) expect(arguments []string, text string) error {
 	return nil
 }
 
-// prepareMake runs this project once, with a network that is small.
-func (s *session) prepareMake(count int) (*decider, error) {
+// prepareMake runs this project once in a folder of that name, with a network
+// that is small.
+func (s *session) prepareMake(name string, count int) (*decider, error) {
 	checkout, err := miniature.Checkout()
 	if err != nil {
 		return nil, err
 	}
-	p, err := miniature.New(checkout, filepath.Join(s.folder, "make"))
+	p, err := miniature.New(checkout, filepath.Join(s.folder, name))
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +193,7 @@ func (s *session) prepareMake(count int) (*decider, error) {
 		return nil, fmt.Errorf("make in %s: %s", p.Folder, (&tail{[]byte(result.Errors)}).last())
 	}
 	return &decider{
-		name: "make", command: func(arguments ...string) *exec.Cmd { return p.Command("make", arguments...) },
+		name: "make", project: p, command: func(arguments ...string) *exec.Cmd { return p.Command("make", arguments...) },
 		finished: "nothing to do", dry: []string{"-n"}, stale: "bin/train",
 		change: func() error { return p.Set("train.seed", "12345") },
 	}, nil
@@ -150,16 +207,19 @@ func writeTiny(folder string, count int) error {
 	var group errgroup.Group
 	group.SetLimit(8)
 	for i := range count {
-		group.Go(func() error {
-			random := rand.New(rand.NewPCG(uint64(i), 5))
-			picture := image.NewRGBA(image.Rect(0, 0, 16, 16))
-			for j := range picture.Pix {
-				picture.Pix[j] = byte(random.Uint32())
-			}
-			return writeJPEG(filepath.Join(folder, fmt.Sprintf("%s.%d.jpg", classes[i%len(classes)], i)), picture)
-		})
+		group.Go(func() error { return writeTinyPhoto(folder, i) })
 	}
 	return group.Wait()
+}
+
+// writeTinyPhoto writes the one of that number.
+func writeTinyPhoto(folder string, i int) error {
+	random := rand.New(rand.NewPCG(uint64(i), 5))
+	picture := image.NewRGBA(image.Rect(0, 0, 16, 16))
+	for j := range picture.Pix {
+		picture.Pix[j] = byte(random.Uint32())
+	}
+	return writeJPEG(filepath.Join(folder, fmt.Sprintf("%s.%d.jpg", classes[i%len(classes)], i)), picture)
 }
 
 // prepareDVC runs the stages of peers/dvc.yaml once.

@@ -23,7 +23,7 @@ import (
 func hostileNames() []string {
 	names := []string{
 		"a\nb", "a\tb\rc", "\x1b[31mred\x07", "a'b", `a"b,c`, "$(touch owned)", "$(shell touch owned)", "`touch owned`", "${HOME}", "-rf", "--help", "=1+1",
-		"in\xffvalid \xc3\x28", "%0A%", "#", "a;b|c&d", "*?[x]", "~", "<script>alert(1)</script>", "&amp;", "‮gpj", "a b",
+		"in\xffvalid \xc3\x28", "%0A%", "#", "a;b|c&d", "*?[x]", "~", "<script>alert(1)</script>", "&amp;", "\u202egpj", "a b",
 	}
 	return append(names, strings.Repeat("n", 255-len(".jpg")))
 }
