@@ -13,6 +13,10 @@ type Holder interface {
 	// results only on the device: Loss returns 0, Step and dropouts take what
 	// the run's schedule says.
 	NewLoop(spec LoopSpec, work func() error) (Loop, error)
+	// Snapshot copies vectors, in order with the work that has been submitted.
+	// Only Download and Slice may be called on the copies, from any goroutine,
+	// and beside other work; the next snapshot takes their place.
+	Snapshot([]Vector) ([]Vector, error)
 }
 
 // A LoopSpec fixes a Loop.

@@ -25,6 +25,15 @@ type Holder interface {
 	// PredictionLoop makes a loop of predictions with a set of weights, which
 	// does nothing but keep the score.
 	PredictionLoop(Weights, Data) (device.Loop, error)
+	// Snapshot is the trainer's state as it is now. It may be read in another
+	// goroutine while the trainer goes on, until the next snapshot.
+	Snapshot() (State, error)
+}
+
+// A State is what can be kept of a Trainer, which is one, see there.
+type State interface {
+	Weights(Weights) []Tensor
+	State() []Tensor
 }
 
 var _ Holder = (*Machine)(nil)
@@ -71,3 +80,44 @@ func (m *Machine) hold(data Data, p *program, work func() error) (device.Loop, e
 	m.loops = append(m.loops, l)
 	return l, nil
 }
+
+// A snapshot is a Machine whose vectors are copies.
+type snapshot struct {
+	*Machine
+	copies map[device.Vector]device.Vector
+}
+
+// Snapshot copies all that a checkpoint holds.
+func (m *Machine) Snapshot() (State, error) {
+	holder, can := m.device.(device.Holder)
+	if !can {
+		return nil, fmt.Errorf("snapshot: %s makes none", m.device.Describe())
+	}
+	var vectors []device.Vector
+	for _, k := range m.kept() {
+		vectors = append(vectors, k.vector)
+	}
+	made, err := holder.Snapshot(vectors)
+	if err != nil {
+		return nil, err
+	}
+	s := snapshot{m, map[device.Vector]device.Vector{}}
+	for i, v := range vectors {
+		s.copies[v] = made[i]
+	}
+	return s, nil
+}
+
+// copied are the copies of what is kept.
+func (s snapshot) copied(all []kept) []kept {
+	for i := range all {
+		all[i].vector = s.copies[all[i].vector]
+	}
+	return all
+}
+
+func (s snapshot) Weights(weights Weights) []Tensor {
+	return s.ordered(s.export(s.copied(s.weightsOf(weights, ""))))
+}
+
+func (s snapshot) State() []Tensor { return s.export(s.copied(s.kept())) }

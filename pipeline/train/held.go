@@ -18,9 +18,11 @@ import (
 // held is the data set on the trainer's device, which goes through an epoch by
 // itself: the host decides how images are varied, and reads the score.
 type held struct {
+	holder               engine.Holder
 	training, validation device.Loop
 	plan                 func(epoch int) ([]device.Sample, []device.Mix)
 	next                 chan planned // the plan of the epoch to come, under way
+	concluding           chan error   // of the epoch before, under way
 	validated            device.Pass
 	images               int // of the validation split
 }
@@ -35,7 +37,7 @@ type planned struct {
 // hold copies training and validation split to the device.
 func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, p params.Train) (*held, error) {
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
-	h := &held{plan: source.Plan, images: len(validating)}
+	h := &held{holder: holder, plan: source.Plan, images: len(validating)}
 	own, other := augment.Targets(len(data.Classes), p.LabelSmoothing)
 	var err error
 	if h.training, err = holder.TrainingLoop(onDevice(data, training, own, other)); err != nil {
@@ -82,7 +84,7 @@ func (h *held) planOf(epoch int) planned {
 	return now
 }
 
-// close waits for the plan that is under way.
+// close waits for what is under way, which a run that failed may have left.
 func (h *held) close() {
 	if h.next != nil {
 		<-h.next
@@ -90,17 +92,16 @@ func (h *held) close() {
 	}
 }
 
-// heldBatches is batches where the device holds the data.
+// heldBatches is batches where the device holds the data. Meanwhile the epoch
+// before may be concluded: nothing of the loop changes before that has ended.
 func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	waiting := time.Now()
-	steps := l.source.Steps()
 	now := l.held.planOf(l.at.Epoch)
 	pass := device.Pass{Samples: now.samples, Mixes: now.mixes}
-	for index := range steps {
+	for index := range now.mixes {
 		pass.Schedule = append(pass.Schedule, l.schedule(index))
 	}
 	started := time.Now()
-	l.recorder.Spent(record.DataWait, started.Sub(waiting))
 	shown := 0
 	show := func(batches int) {
 		task.Note("epoch %d/%d", l.at.Epoch, l.parameters.Epochs)
@@ -111,16 +112,42 @@ func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	if err != nil {
 		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
 	}
+	ended := time.Now()
 	show(batches)
-	l.recorder.Spent(record.Step, time.Since(started))
+	if err := l.concluded(); err != nil {
+		return err
+	}
 	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
 		return fmt.Errorf("the loss is %v in epoch %d of %d%s; a lower train.learning_rate.peak may help",
 			score.Loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
 	}
+	l.recorder.Spent(record.DataWait, started.Sub(waiting))
+	l.recorder.Spent(record.Step, ended.Sub(started))
+	l.recorder.Trained(batches * l.parameters.Batch)
 	l.at.Step += batches
 	l.at.Loss, l.at.Correct = score.Loss, score.Correct
-	l.recorder.Trained(batches * l.parameters.Batch)
 	return ctx.Err()
+}
+
+// concludeBeside concludes an epoch while the device goes on with the next.
+func (l *loop) concludeBeside(row record.Row) error {
+	state, err := l.held.holder.Snapshot()
+	if err != nil {
+		return err
+	}
+	l.held.concluding = make(chan error, 1)
+	go func(concluding chan<- error) { concluding <- l.conclude(row, state) }(l.held.concluding)
+	return nil
+}
+
+// concluded waits until the epoch before is concluded, and says how that went.
+func (l *loop) concluded() error {
+	if l.held == nil || l.held.concluding == nil {
+		return nil
+	}
+	err := <-l.held.concluding
+	l.held.concluding = nil
+	return err
 }
 
 // validate is validation where the device holds the data.

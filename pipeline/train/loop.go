@@ -36,8 +36,9 @@ type loop struct {
 	reporter   *progress.Reporter
 	checkpoint string // file
 
-	at   progressState    // its Records stay in recorder
-	best []weights.Tensor // of the best epoch so far
+	at    progressState    // its Records stay in recorder
+	state engine.State     // of the epoch that is being recorded
+	best  []weights.Tensor // of the best epoch so far
 }
 
 // kept is the set of weights that are validated and become the model: the
@@ -69,8 +70,13 @@ func (l *loop) run(ctx context.Context) error {
 	for !l.finished() {
 		err := l.epoch(ctx, task)
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
-			if err := l.save(); err != nil {
+			if err := l.concluded(); err != nil {
 				return err
+			}
+			if err != nil { // in the middle of an epoch
+				if err := l.save(l.trainer); err != nil {
+					return err
+				}
 			}
 			if l.finished() {
 				return nil
@@ -78,13 +84,10 @@ func (l *loop) run(ctx context.Context) error {
 			return Interrupted{l.at.Epoch, l.parameters.Epochs}
 		}
 		if err != nil {
-			return err
-		}
-		if err := l.save(); err != nil {
-			return err
+			return errors.Join(err, l.concluded())
 		}
 	}
-	return nil
+	return l.concluded()
 }
 
 // finished says whether no epoch is left or patience is at its end.
@@ -119,7 +122,6 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 		return fmt.Errorf("the validation loss is %v after epoch %d of %d%s", loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
 	}
 	images := float64(steps * l.parameters.Batch)
-	pace := l.recorder.Pace().ImagesPerSecond()
 	row := record.Row{
 		Epoch:              l.at.Epoch,
 		LearningRate:       learningRate(l.parameters.LearningRate, l.at.Epoch*steps, l.parameters.Epochs*steps),
@@ -128,12 +130,23 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 		ValidationLoss:     loss,
 		ValidationAccuracy: accuracy,
 	}
+	l.at = progressState{Epoch: l.at.Epoch + 1}
+	if l.held != nil && l.parameters.Patience == 0 {
+		return l.concludeBeside(row)
+	}
+	return l.conclude(row, l.trainer)
+}
+
+// conclude records an epoch, whose end l.at is at, and saves a checkpoint.
+// state is the trainer's then.
+func (l *loop) conclude(row record.Row, state engine.State) error {
+	pace := l.recorder.Pace().ImagesPerSecond()
+	l.state = state
 	if err := l.recorder.Add(row); err != nil {
 		return err
 	}
 	l.say(row, pace)
-	l.at = progressState{Epoch: l.at.Epoch + 1}
-	return nil
+	return l.save(state)
 }
 
 // batches trains on what is left of the current epoch, batch by batch as the
@@ -239,11 +252,11 @@ func (l *loop) say(row record.Row, imagesPerSecond float64) {
 }
 
 // save writes the checkpoint.
-func (l *loop) save() error {
+func (l *loop) save(state engine.State) error {
 	started := time.Now()
-	state := l.at
-	state.Records = l.recorder.State()
-	c := checkpoint{progressState: state, trainer: l.trainer.State(), best: l.best}
+	at := l.at
+	at.Records = l.recorder.State()
+	c := checkpoint{progressState: at, trainer: state.State(), best: l.best}
 	if err := c.save(l.checkpoint); err != nil {
 		return err
 	}

@@ -69,6 +69,7 @@ type Device struct {
 	capability  int // times ten: 90 is 9.0
 	work        chan func()
 	gpu         cu.Device
+	context     cu.CUContext
 	stream      cu.Stream
 	module      cu.Module
 	functions   map[string]cu.Function
@@ -79,6 +80,7 @@ type Device struct {
 	workspace   workspace
 	optimizers  []*optimizer
 	loops       []*loop
+	copier      *copier // nil before the first snapshot
 	// stepSeed is where dropouts find what their own seed is combined with:
 	// zeroSeed but in a Loop.
 	zeroSeed, stepSeed cu.DevicePtr
@@ -170,19 +172,18 @@ func (d *Device) open() (err error) {
 		return fmt.Errorf("ask for the compute capability: %w", err)
 	}
 	d.capability = 10*major + minor
-	context, err := d.gpu.RetainPrimaryCtx()
-	if err != nil {
+	if d.context, err = d.gpu.RetainPrimaryCtx(); err != nil {
 		return fmt.Errorf("take the primary context: %w", err)
 	}
-	if err := d.prepare(context); err != nil {
+	if err := d.prepare(); err != nil {
 		d.gpu.ReleasePrimaryCtx()
 		return fmt.Errorf("prepare the context: %w", err)
 	}
 	return nil
 }
 
-func (d *Device) prepare(context cu.CUContext) (err error) {
-	if err = cu.SetCurrentContext(context); err != nil {
+func (d *Device) prepare() (err error) {
+	if err = cu.SetCurrentContext(d.context); err != nil {
 		return err
 	}
 	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
@@ -220,8 +221,12 @@ func (d *Device) Close() error {
 	if d.work == nil {
 		return nil
 	}
+	var copied error
+	if d.copier != nil {
+		copied = d.copier.close()
+	}
 	err := d.do(func() error {
-		errs := []error{d.wait()}
+		errs := []error{copied, d.wait()}
 		for _, l := range d.loops {
 			errs = append(errs, l.free())
 		}
@@ -309,13 +314,13 @@ func (d *Device) scratch() (cu.DevicePtr, error) {
 func (d *Device) upload(values []byte, to cu.DevicePtr) {
 	d.transfer(len(values), func(at, length int) error {
 		copy(d.staging, values[at:at+length])
-		return cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), unsafe.Pointer(&d.staging[0]), int64(length), d.stream)
+		return cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), pointer(d.staging), int64(length), d.stream)
 	}, func(int, int) {})
 }
 
 func (d *Device) download(from cu.DevicePtr, values []byte) {
 	d.transfer(len(values), func(at, length int) error {
-		return cu.MemcpyDtoHAsync(unsafe.Pointer(&d.staging[0]), from+cu.DevicePtr(at), int64(length), d.stream)
+		return cu.MemcpyDtoHAsync(pointer(d.staging), from+cu.DevicePtr(at), int64(length), d.stream)
 	}, func(at, length int) { copy(values[at:at+length], d.staging) })
 }
 
@@ -332,6 +337,9 @@ func (d *Device) transfer(count int, start func(at, length int) error, finish fu
 		return nil
 	})
 }
+
+// pointer is where memory begins.
+func pointer(memory []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(memory)) }
 
 // raw is a slice's memory.
 func raw[T any](values []T) []byte {

@@ -101,6 +101,7 @@ type vector struct {
 	device *Device
 	data   cu.DevicePtr
 	length int
+	copier *copier // of a snapshot: what downloads it
 }
 
 func (d *Device) NewVector(length int) (device.Vector, error) {
@@ -111,7 +112,7 @@ func (d *Device) NewVector(length int) (device.Vector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new vector of %d elements: %w", length, err)
 	}
-	return &vector{d, data, length}, nil
+	return &vector{device: d, data: data, length: length}, nil
 }
 
 func (v *vector) Len() int { return v.length }
@@ -123,7 +124,9 @@ func (v *vector) Upload(values []float32) {
 }
 
 func (v *vector) Download(values []float32) {
-	if v.fits("download", values) {
+	if v.copier != nil && len(values) == v.length {
+		v.copier.download(v.data, raw(values))
+	} else if v.fits("download", values) {
 		v.device.download(v.data, raw(values))
 	}
 }
@@ -138,7 +141,7 @@ func (v *vector) fits(what string, values []float32) bool {
 
 func (v *vector) Slice(from, to int) device.Vector {
 	_ = make([]struct{}, v.length)[from:to] // the same panic as a slice's
-	return &vector{v.device, v.data + cu.DevicePtr(4*from), to - from}
+	return &vector{v.device, v.data + cu.DevicePtr(4*from), to - from, v.copier}
 }
 
 // operands collects the addresses of what an operation reads and writes; the

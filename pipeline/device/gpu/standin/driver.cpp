@@ -195,6 +195,10 @@ ENTRY cuEventRecord(CUevent, CUstream) {
 	NEED_CONTEXT;
 	return CUDA_SUCCESS;
 }
+ENTRY cuStreamWaitEvent(CUstream, CUevent, unsigned) {
+	NEED_CONTEXT;
+	return CUDA_SUCCESS;
+}
 ENTRY cuEventSynchronize(CUevent) {
 	NEED_CONTEXT;
 	return CUDA_SUCCESS;
