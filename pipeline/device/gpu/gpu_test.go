@@ -5,10 +5,12 @@ package gpu
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"catdog/pipeline/device"
 	"catdog/pipeline/device/devicetest"
+	"catdog/pipeline/device/gpu/cudnn"
 )
 
 // open is the machine's GPU, or the stand-in where LD_LIBRARY_PATH has one.
@@ -70,5 +72,27 @@ func TestOutOfMemorySaysHowMuch(t *testing.T) {
 	}
 	if v, err := d.NewVector(16); err != nil || v.Len() != 16 {
 		t.Errorf("after that, a small vector: %v", err)
+	}
+}
+
+// Each operation gets a deterministic algorithm, under the key by which the
+// table is asked.
+func TestTuneChoosesAnAlgorithmForEachOperation(t *testing.T) {
+	d := open(t, Options{Precision: "bfloat16"})
+	choices, err := d.Tune(device.ConvolutionSpec{Batch: 2, Height: 6, Width: 5, In: 3, Out: 16, Kernel: 3, Stride: 1, Padding: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(choices) != len(cudnn.Operations) {
+		t.Fatalf("%d choices", len(choices))
+	}
+	for i, o := range cudnn.Operations {
+		shape := cudnn.Shape{Batch: 2, Height: 6, Width: 5, In: 8, Out: 16, Kernel: 3, Stride: 1, Padding: 1, BFloat16: true}
+		if want := cudnn.Row(d.capability, shape, o); !slices.Equal(choices[i].Row, want) {
+			t.Errorf("row %v, want %v", choices[i].Row, want)
+		}
+		if !slices.Contains(o.Deterministic(), choices[i].Algorithm) {
+			t.Errorf("%v: algorithm %d (%s)", o, choices[i].Algorithm, choices[i].Times)
+		}
 	}
 }

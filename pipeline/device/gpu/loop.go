@@ -194,7 +194,7 @@ func (l *loop) setState(step int, score device.Score) {
 // change before a run ends.
 func (l *loop) send(bytes int) error {
 	return l.device.do(func() error {
-		if err := cu.MemcpyHtoDAsync(l.pass, unsafe.Pointer(&l.host[0]), int64(bytes), l.device.stream); err != nil {
+		if err := cu.MemcpyHtoDAsync(l.pass, pointer(l.host), int64(bytes), l.device.stream); err != nil {
 			return fmt.Errorf("copy %d bytes: %w", bytes, err)
 		}
 		return nil
@@ -270,7 +270,10 @@ func (l *loop) Measure() (seconds float64, pieces int, err error) {
 		if err := l.device.wait(); err != nil {
 			return errors.Join(err, t.close())
 		}
-		seconds, err = t.seconds()
+		times, err := t.each()
+		for _, time := range times {
+			seconds += time
+		}
 		return errors.Join(err, t.close())
 	}))
 }

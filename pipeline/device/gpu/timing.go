@@ -42,17 +42,17 @@ func (t *timing) record(stream cu.Stream) error {
 // pieces is how many were queued.
 func (t *timing) pieces() int { return len(t.events) / 2 }
 
-// seconds is the sum of the pieces' times. All of them must have ended.
-func (t *timing) seconds() (float64, error) {
-	sum := 0.0
-	for i := 0; i+1 < len(t.events); i += 2 {
-		milliseconds, err := t.events[i].Elapsed(t.events[i+1])
+// each is the pieces' times in seconds. All of them must have ended.
+func (t *timing) each() ([]float64, error) {
+	times := make([]float64, t.pieces())
+	for i := range times {
+		milliseconds, err := t.events[2*i].Elapsed(t.events[2*i+1])
 		if err != nil {
-			return 0, fmt.Errorf("read an event: %w", err)
+			return nil, fmt.Errorf("read an event: %w", err)
 		}
-		sum += milliseconds / 1000
+		times[i] = milliseconds / 1000
 	}
-	return sum, nil
+	return times, nil
 }
 
 // close frees the events.
