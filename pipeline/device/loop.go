@@ -1,6 +1,9 @@
 package device
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // A Holder is a Device that holds a data set and, once started, goes through
 // an epoch by itself: it makes the inputs from stored images, repeats a step
@@ -118,4 +121,24 @@ type Loop interface {
 	// took, in seconds, and how many there were.
 	Measure() (seconds float64, pieces int, err error)
 	Close() error
+}
+
+// OutOfMemory is the error of a device that has no room for something.
+type OutOfMemory struct{ Need, Free, Total int64 } // bytes
+
+func (e *OutOfMemory) Error() string {
+	return fmt.Sprintf("out of memory: %.1f MB are needed, %.1f of %.1f MB are free", float64(e.Need)/1e6, float64(e.Free)/1e6, float64(e.Total)/1e6)
+}
+
+// A Measurer is a Device with memory of its own, of which it can say how much
+// something needs before there is room for it.
+type Measurer interface {
+	Device
+	// Measure gives build a Device that computes nothing, and returns how much
+	// memory build asked it for, in bytes, and how much there is for this
+	// device, what it has in use included.
+	Measure(build func(Device) error) (need, available int64, err error)
+	// Memory is how much is in use, in bytes. Nothing is given back before
+	// Close: it is the most so far, too.
+	Memory() int64
 }

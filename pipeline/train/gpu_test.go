@@ -4,6 +4,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ import (
 	"catdog/pipeline/device/reference"
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
+	"catdog/pipeline/train/record"
 )
 
 // fed hides that a GPU can hold data, so that the host feeds it.
@@ -151,4 +153,49 @@ func losses(t *testing.T, folder string) (values []float64) {
 		}
 	}
 	return values
+}
+
+// A batch that is too large is found out before training starts, with what was
+// needed and a batch that fits. (The stand-in has 1 GiB.)
+func TestGPUOutOfMemorySaysWhatFits(t *testing.T) {
+	p := smallParameters()
+	p.Batch = 2048
+	p.Network = params.Network{Height: 8, Width: 8, Channels: []int{4096}, Residuals: []int{0}, Pools: []int{2}, Head: "average"}
+	folder := t.TempDir()
+	err := onGPU(t, t.Context(), folder, "bfloat16", drawnPack(t, 2050, 12), p, false)
+	if err == nil {
+		t.Skip("this GPU has room for it")
+	}
+	for _, want := range []string{"train.batch: 2048 images a step need ", " GB free; ", " would fit"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if files, _ := os.ReadDir(folder); len(files) > 0 {
+		t.Errorf("it left %v", files)
+	}
+	t.Log(err)
+}
+
+// runtime.json says how busy the GPU was.
+func TestGPUSaysHowBusyItWas(t *testing.T) {
+	folder := t.TempDir()
+	p := smallParameters()
+	p.Epochs = 2
+	if err := onGPU(t, t.Context(), folder, "bfloat16", drawnPack(t, 20, 4), p, false); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(folder, "runtime.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ GPU record.Accelerator }
+	if err := json.Unmarshal(content, &file); err != nil {
+		t.Fatal(err)
+	}
+	a := file.GPU
+	if !(a.BusyShare > 0 && a.StepSeconds > 0 && a.PredictionSeconds > 0 && a.TeraFLOPS > 0) || a.MemoryBytes <= 0 || a.StepLaunches <= a.PredictionLaunches {
+		t.Errorf("%+v", a)
+	}
+	t.Logf("a step of the small network: %d launches", a.StepLaunches)
 }

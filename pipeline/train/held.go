@@ -25,6 +25,8 @@ type held struct {
 	concluding           chan error   // of the epoch before, under way
 	validated            device.Pass
 	images               int // of the validation split
+	begun                time.Time
+	steps, predictions   int // batches so far
 }
 
 // planned is the plan of an epoch.
@@ -37,7 +39,7 @@ type planned struct {
 // hold copies training and validation split to the device.
 func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, p params.Train) (*held, error) {
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
-	h := &held{holder: holder, plan: source.Plan, images: len(validating)}
+	h := &held{begun: time.Now(), holder: holder, plan: source.Plan, images: len(validating)}
 	own, other := augment.Targets(len(data.Classes), p.LabelSmoothing)
 	var err error
 	if h.training, err = holder.TrainingLoop(onDevice(data, training, own, other)); err != nil {
@@ -124,6 +126,7 @@ func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	l.recorder.Spent(record.DataWait, started.Sub(waiting))
 	l.recorder.Spent(record.Step, ended.Sub(started))
 	l.recorder.Trained(batches * l.parameters.Batch)
+	l.held.steps += batches
 	l.at.Step += batches
 	l.at.Loss, l.at.Correct = score.Loss, score.Correct
 	return ctx.Err()
@@ -152,7 +155,8 @@ func (l *loop) concluded() error {
 
 // validate is validation where the device holds the data.
 func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error) {
-	score, _, err := h.validation.Run(ctx, h.validated, 0, device.Score{}, func(int) {})
+	score, batches, err := h.validation.Run(ctx, h.validated, 0, device.Score{}, func(int) {})
+	h.predictions += batches
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -160,4 +164,28 @@ func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error)
 		return 0, 0, fmt.Errorf("validate: %w", err)
 	}
 	return score.Loss / float64(h.images), float64(score.Correct) / float64(h.images), nil
+}
+
+// measure is how busy the device was since hold: it takes the times of a step's
+// and a prediction's single pieces of work, and leaves the trainer as it was.
+func (h *held) measure(multiplyAdds int) (a record.Accelerator, err error) {
+	if h.steps == 0 || h.predictions == 0 {
+		return a, nil
+	}
+	wall := time.Since(h.begun).Seconds()
+	before := h.holder.State()
+	if a.StepSeconds, a.StepLaunches, err = h.training.Measure(); err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
+	if err := h.holder.SetState(before); err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
+	if a.PredictionSeconds, a.PredictionLaunches, err = h.validation.Measure(); err != nil {
+		return a, fmt.Errorf("measure a prediction: %w", err)
+	}
+	a.WallSeconds = wall
+	a.BusyShare = (float64(h.steps)*a.StepSeconds + float64(h.predictions)*a.PredictionSeconds) / wall
+	// Forward, and backward to inputs and to weights: three times as much.
+	a.TeraFLOPS = 2 * 3 * float64(multiplyAdds) / a.StepSeconds / 1e12
+	return a, nil
 }

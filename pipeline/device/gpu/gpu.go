@@ -74,6 +74,8 @@ type Device struct {
 	module      cu.Module
 	functions   map[string]cu.Function
 	memory      []cu.DevicePtr
+	inUse       int64 // bytes of memory
+	measuring   bool  // nothing is allocated, let alone computed
 	staging     []byte
 	cudnn       *cudnn.Handle // nil with own convolutions
 	described   []*cudnn.Convolution
@@ -94,7 +96,7 @@ type Device struct {
 	failure error
 }
 
-var _ device.Device = (*Device)(nil)
+var _ device.Measurer = (*Device)(nil)
 
 // Describe names what New would open, or says why it can't.
 func Describe(o Options) (string, error) {
@@ -274,11 +276,17 @@ func (d *Device) allocate(bytes int) (p cu.DevicePtr, err error) {
 
 // allocateHere is allocate for what runs on the device's thread.
 func (d *Device) allocateHere(bytes int) (p cu.DevicePtr, err error) {
-	if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
-		free, total, _ := cu.MemInfo()
-		return 0, fmt.Errorf("allocate %.1f MB, %.1f of %.1f MB are free (a smaller train.batch needs less): %w",
-			float64(bytes)/1e6, float64(free)/1e6, float64(total)/1e6, err)
+	if d.measuring {
+		d.inUse += int64(bytes)
+		return 1, nil
 	}
+	if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
+		if free, total, unknown := cu.MemInfo(); errors.Is(err, cu.OutOfMemory) && unknown == nil {
+			err = &device.OutOfMemory{Need: int64(bytes), Free: free, Total: total}
+		}
+		return 0, fmt.Errorf("allocate %d bytes: %w", bytes, err)
+	}
+	d.inUse += int64(bytes)
 	d.memory = append(d.memory, p)
 	if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
 		return 0, fmt.Errorf("clear %d bytes: %w", bytes, err)
@@ -291,6 +299,28 @@ func (d *Device) allocateHere(bytes int) (p cu.DevicePtr, err error) {
 type workspace struct {
 	need, size int
 	data       cu.DevicePtr
+}
+
+// Memory is what has been allocated.
+func (d *Device) Memory() int64 { return d.inUse }
+
+// Measure leaves out the workspace that cuDNN wants.
+func (d *Device) Measure(build func(device.Device) error) (need, available int64, err error) {
+	m := &Device{options: d.options, description: d.description, capability: d.capability, work: make(chan func()), measuring: true}
+	go func() {
+		for f := range m.work {
+			f()
+		}
+	}()
+	defer close(m.work)
+	if err := build(m); err != nil {
+		return 0, 0, err
+	}
+	return m.inUse, available, d.do(func() error {
+		free, _, err := cu.MemInfo()
+		available = free + d.inUse
+		return err
+	})
 }
 
 // reserve makes the workspace at least so large.
@@ -326,7 +356,7 @@ func (d *Device) download(from cu.DevicePtr, values []byte) {
 
 func (d *Device) transfer(count int, start func(at, length int) error, finish func(at, length int)) {
 	d.do(func() error {
-		for at := 0; at < count && d.failure == nil; at += stagingSize {
+		for at := 0; at < count && d.failure == nil && !d.measuring; at += stagingSize {
 			length := min(count-at, stagingSize)
 			if err := start(at, length); err != nil {
 				d.fail(fmt.Errorf("copy %d bytes: %w", length, err))
