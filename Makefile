@@ -34,7 +34,7 @@ export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture hostile fuzz lint bench gpu-check notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture hostile fuzz lint bench gpu-check tune notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -151,6 +151,9 @@ bench: bin/.built  ## ONLY=train|resize|pack|make [PHOTOS=folder]: how fast, bes
 gpu-check: build/setup  ## the GPU's kernels and device, without a GPU
 	sh pipeline/device/gpu/check.sh
 
+tune: build/setup  ## on a machine with an NVIDIA GPU: the fastest deterministic convolutions
+	eval "$$(sh pipeline/device/gpu/toolkit.sh)" && go run -tags gpu ./pipeline/device/gpu/tune
+
 notebooks: build/setup  ## run the notebooks and keep their plots
 	sh notebooks/run.sh
 
@@ -174,6 +177,6 @@ help:  ## this list
 	  'make publish [HALF=1]                                        the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
 	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
-	  'make test | test-long | torture | hostile | fuzz | lint | notebooks | gpu-check for developers' \
+	  'make test | test-long | torture | hostile | fuzz | lint | notebooks | gpu-check | tune for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

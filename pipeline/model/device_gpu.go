@@ -13,19 +13,12 @@ import (
 )
 
 // Device opens the device that section train of params.yaml asks for, and says
-// which one it took.
+// which one it took. auto takes a GPU only with cuDNN; gpu makes do with our
+// own, slow convolutions.
 func Device(p params.Train) (device.Device, error) {
-	precision := p.Precision
-	if precision == "auto" {
-		precision = "float32"
-	}
 	why := "train.device is cpu"
 	if p.Device != "cpu" {
-		var d *gpu.Device
-		err := fmt.Errorf("the gpu computes in float32, not in %s", precision)
-		if precision == "float32" {
-			d, err = gpu.New()
-		}
+		d, err := gpu.New(gpu.ForTraining(p))
 		if err == nil {
 			fmt.Fprintf(os.Stderr, "device    %s\n", d.Describe())
 			return d, nil
@@ -34,6 +27,10 @@ func Device(p params.Train) (device.Device, error) {
 			return nil, fmt.Errorf("train.device: gpu: %w", err)
 		}
 		why = err.Error()
+	}
+	precision := p.Precision
+	if precision == "auto" {
+		precision = "float32"
 	}
 	d, err := cpu.New(cpu.Options{Threads: p.Threads, Precision: precision})
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 
 // describeEngine names what train's parameters mean on this machine.
 func describeEngine(train params.Train) string {
+	if train.Device != "cpu" {
+		if description, err := gpu.Describe(gpu.ForTraining(train)); err == nil {
+			return description
+		}
+	}
 	precision := train.Precision
 	if precision == "auto" {
 		precision = "float32"
-	}
-	if train.Device != "cpu" && precision == "float32" {
-		if description, err := gpu.Describe(); err == nil {
-			return description
-		}
 	}
 	return isa.Describe(train.Threads, precision)
 }

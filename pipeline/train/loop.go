@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"catdog/pipeline/device"
 	"catdog/pipeline/engine"
 	"catdog/pipeline/model"
 	"catdog/pipeline/params"
@@ -28,14 +29,16 @@ type loop struct {
 	classes    int
 	trainer    engine.Trainer
 	source     batches
+	held       *held // where the trainer's device holds the data, else nil
 	// validate measures the weights that would be kept, see kept.
 	validate   func(context.Context) (loss, accuracy float64, err error)
 	recorder   *record.Recorder
 	reporter   *progress.Reporter
 	checkpoint string // file
 
-	at   progressState    // its Records stay in recorder
-	best []weights.Tensor // of the best epoch so far
+	at    progressState    // its Records stay in recorder
+	state engine.State     // of the epoch that is being recorded
+	best  []weights.Tensor // of the best epoch so far
 }
 
 // kept is the set of weights that are validated and become the model: the
@@ -67,8 +70,13 @@ func (l *loop) run(ctx context.Context) error {
 	for !l.finished() {
 		err := l.epoch(ctx, task)
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
-			if err := l.save(); err != nil {
+			if err := l.concluded(); err != nil {
 				return err
+			}
+			if err != nil { // in the middle of an epoch
+				if err := l.save(l.trainer); err != nil {
+					return err
+				}
 			}
 			if l.finished() {
 				return nil
@@ -76,13 +84,10 @@ func (l *loop) run(ctx context.Context) error {
 			return Interrupted{l.at.Epoch, l.parameters.Epochs}
 		}
 		if err != nil {
-			return err
-		}
-		if err := l.save(); err != nil {
-			return err
+			return errors.Join(err, l.concluded())
 		}
 	}
-	return nil
+	return l.concluded()
 }
 
 // finished says whether no epoch is left or patience is at its end.
@@ -98,19 +103,11 @@ func (l *loop) stoppedEarly() bool {
 func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 	steps := l.source.Steps()
 	if l.at.Step < steps {
-		waiting := time.Now()
-		err := l.source.Epoch(ctx, l.at.Epoch, l.at.Step, func(index int, images, targets []float32) error {
-			started := time.Now()
-			l.recorder.Spent(record.DataWait, started.Sub(waiting))
-			if err := l.step(index, images, targets); err != nil {
-				return err
-			}
-			l.note(task)
-			waiting = time.Now()
-			l.recorder.Spent(record.Step, waiting.Sub(started))
-			return ctx.Err()
-		})
-		if err != nil {
+		batches := l.batches
+		if l.held != nil {
+			batches = l.heldBatches
+		}
+		if err := batches(ctx, task); err != nil {
 			return err
 		}
 	}
@@ -125,7 +122,6 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 		return fmt.Errorf("the validation loss is %v after epoch %d of %d%s", loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
 	}
 	images := float64(steps * l.parameters.Batch)
-	pace := l.recorder.Pace().ImagesPerSecond()
 	row := record.Row{
 		Epoch:              l.at.Epoch,
 		LearningRate:       learningRate(l.parameters.LearningRate, l.at.Epoch*steps, l.parameters.Epochs*steps),
@@ -134,20 +130,47 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 		ValidationLoss:     loss,
 		ValidationAccuracy: accuracy,
 	}
+	l.at = progressState{Epoch: l.at.Epoch + 1}
+	if l.held != nil && l.parameters.Patience == 0 {
+		return l.concludeBeside(row)
+	}
+	return l.conclude(row, l.trainer)
+}
+
+// conclude records an epoch, whose end l.at is at, and saves a checkpoint.
+// state is the trainer's then.
+func (l *loop) conclude(row record.Row, state engine.State) error {
+	pace := l.recorder.Pace().ImagesPerSecond()
+	l.state = state
 	if err := l.recorder.Add(row); err != nil {
 		return err
 	}
 	l.say(row, pace)
-	l.at = progressState{Epoch: l.at.Epoch + 1}
-	return nil
+	return l.save(state)
+}
+
+// batches trains on what is left of the current epoch, batch by batch as the
+// source prepares them.
+func (l *loop) batches(ctx context.Context, task *progress.Task) error {
+	waiting := time.Now()
+	return l.source.Epoch(ctx, l.at.Epoch, l.at.Step, func(index int, images, targets []float32) error {
+		started := time.Now()
+		l.recorder.Spent(record.DataWait, started.Sub(waiting))
+		if err := l.step(index, images, targets); err != nil {
+			return err
+		}
+		l.note(task)
+		waiting = time.Now()
+		l.recorder.Spent(record.Step, waiting.Sub(started))
+		return ctx.Err()
+	})
 }
 
 // step makes one update with batch index (from 0) of the current epoch.
 func (l *loop) step(index int, images, targets []float32) error {
 	steps := l.source.Steps()
-	step := (l.at.Epoch-1)*steps + index + 1
-	rate := learningRate(l.parameters.LearningRate, step, l.parameters.Epochs*steps)
-	loss, logits, err := l.trainer.Step(step, dropoutSeed(l.parameters.Seed, step), float32(rate), images, targets)
+	now := l.schedule(index)
+	loss, logits, err := l.trainer.Step(now.Step, now.Seed, now.LearningRate, images, targets)
 	if err != nil {
 		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
 	}
@@ -161,6 +184,15 @@ func (l *loop) step(index int, images, targets []float32) error {
 	l.at.Correct += correct
 	l.recorder.Trained(len(targets) / l.classes)
 	return nil
+}
+
+// schedule is what changes with each step, for batch index (from 0) of the
+// current epoch.
+func (l *loop) schedule(index int) device.Schedule {
+	steps := l.source.Steps()
+	step := (l.at.Epoch-1)*steps + index + 1
+	rate := learningRate(l.parameters.LearningRate, step, l.parameters.Epochs*steps)
+	return device.Schedule{Step: step, Seed: dropoutSeed(l.parameters.Seed, step), LearningRate: float32(rate)}
 }
 
 // dropoutSeed is different for each step of a run and for each run's seed.
@@ -220,11 +252,11 @@ func (l *loop) say(row record.Row, imagesPerSecond float64) {
 }
 
 // save writes the checkpoint.
-func (l *loop) save() error {
+func (l *loop) save(state engine.State) error {
 	started := time.Now()
-	state := l.at
-	state.Records = l.recorder.State()
-	c := checkpoint{progressState: state, trainer: l.trainer.State(), best: l.best}
+	at := l.at
+	at.Records = l.recorder.State()
+	c := checkpoint{progressState: at, trainer: state.State(), best: l.best}
 	if err := c.save(l.checkpoint); err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	if err != nil {
 		return "", err
 	}
-	trainer, err := engine.New(description, d, engine.Options{
+	options := engine.Options{
 		Batch:        p.Batch,
 		Optimizer:    p.Optimizer.Name,
 		Momentum:     float32(p.Optimizer.Momentum),
@@ -106,9 +106,10 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		Epsilon:      float32(p.Optimizer.Epsilon),
 		WeightDecay:  float32(p.Optimizer.WeightDecay),
 		AverageDecay: float32(p.AverageDecay),
-	})
+	}
+	trainer, err := engine.New(description, d, options)
 	if err != nil {
-		return "", fmt.Errorf("build the network: %w", err)
+		return "", fmt.Errorf("build the network: %w", explainMemory(err, d, description, options))
 	}
 	defer func() { err = errors.Join(err, trainer.Close()) }()
 	source, err := augment.New(training, augment.Options{
@@ -130,13 +131,28 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		Weights: bestName,
 		Average: kept(p) == engine.Average,
 	}
-	predictor := model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch)
+	var holding *held
+	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() {
+		holding, err = hold(holder, kept(p), data.Pack, source, p)
+		if errors.As(err, new(*device.OutOfMemory)) {
+			r.reporter.Say("feeds the GPU from the host, more slowly: %s", err)
+		} else if err != nil {
+			return "", err
+		} else {
+			defer holding.close()
+		}
+	}
+	validate := holding.validate
+	if holding == nil {
+		validate = validation(model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch), validating)
+	}
 	l := &loop{
 		parameters: p,
 		classes:    len(data.Classes),
 		trainer:    trainer,
 		source:     source,
-		validate:   validation(predictor, validating),
+		held:       holding,
+		validate:   validate,
 		reporter:   r.reporter,
 		checkpoint: filepath.Join(r.folder, checkpointName),
 		at:         progressState{Epoch: 1},
@@ -144,7 +160,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	l.recorder = record.New(record.Options{
 		Folder: r.folder,
 		Device: d.Describe(),
-		Best:   func(record.Row) error { l.best = trainer.Weights(kept(p)); return nil },
+		Best:   func(record.Row) error { l.best = l.state.Weights(kept(p)); return nil },
 		Final: func() error {
 			return weights.Write(filepath.Join(r.folder, finalName), trainer.Weights(kept(p)), nil)
 		},
@@ -155,10 +171,50 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	if err := l.run(ctx); err != nil {
 		return "", err
 	}
+	if holding != nil {
+		a, err := holding.measure(p.Batch * description.MultiplyAdds())
+		if err != nil {
+			return "", err
+		}
+		if measurer, can := d.(device.Measurer); can {
+			a.MemoryBytes = measurer.Memory()
+		}
+		l.recorder.Accelerated(a)
+	}
 	if err := r.finish(l, description, info, d.Describe()); err != nil {
 		return "", err
 	}
 	return l.summary(), nil
+}
+
+// explainMemory adds to a device's lack of memory how much the network needs
+// in all, and which batch would fit.
+func explainMemory(lack error, d device.Device, description *network.Description, options engine.Options) error {
+	measurer, can := d.(device.Measurer)
+	if !can || !errors.As(lack, new(*device.OutOfMemory)) {
+		return lack
+	}
+	var whole int64
+	for batch := options.Batch; batch > 0; batch /= 2 {
+		asked := options
+		asked.Batch = batch
+		need, available, err := measurer.Measure(func(d device.Device) error {
+			trainer, err := engine.New(description, d, asked)
+			if err != nil {
+				return err
+			}
+			return trainer.Close()
+		})
+		if err != nil {
+			return errors.Join(lack, err)
+		}
+		whole = max(whole, need)
+		if batch < options.Batch && need+need/8 <= available { // an eighth for what cuDNN works in
+			return fmt.Errorf("train.batch: %d images a step need %.1f GB, the GPU has %.1f GB free; %d would fit (%w)",
+				options.Batch, float64(whole)/1e9, float64(available)/1e9, batch, lack)
+		}
+	}
+	return fmt.Errorf("one image a step is too much for the GPU's memory, train.batch images need %.1f GB (%w)", float64(whole)/1e9, lack)
 }
 
 // begin sets the first weights, or goes on from the checkpoint of an earlier

@@ -13,9 +13,9 @@ eval "$environment"
 tests=$root/build/gpu/tests
 mkdir -p "$tests"
 
-go vet -tags gpu ./pipeline/device/gpu/... ./pipeline/model ./pipeline/stage ./pipeline/engine
+go vet -tags gpu ./pipeline/device/gpu/... ./pipeline/model ./pipeline/stage ./pipeline/engine ./pipeline/train
 go build -tags gpu -o "$tests/" ./stages/train
-for package in device/gpu engine; do go test -tags gpu -c -o "$tests/$(basename $package).test" "./pipeline/$package"; done
+for package in device/gpu engine train; do go test -tags gpu -c -o "$tests/$(basename $package).test" "./pipeline/$package"; done
 
 on() { (cd "pipeline/$2" && LD_LIBRARY_PATH=$1 "$tests/$(basename "$2").test" -test.run "$3"); }
 echo 'gpu-check  without a driver'
@@ -24,6 +24,7 @@ sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin
 echo 'gpu-check  on the stand-in: operations, then trainings'
 on "$root/build/gpu/standin" device/gpu .
 on "$root/build/gpu/standin" engine GPU
+on "$root/build/gpu/standin" train GPU
 FLAGS='-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined' \
 	sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin-address
 echo 'gpu-check  on the stand-in under AddressSanitizer: operations'

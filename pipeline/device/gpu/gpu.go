@@ -1,13 +1,16 @@
 //go:build gpu
 
 // Package gpu computes a network's operations on an NVIDIA GPU through CUDA's
-// driver, opened when the program starts; its kernels are in the folder
-// kernels, as CUDA C and as the PTX that is linked in.
+// driver and cuDNN, both opened when the program runs; its kernels are in the
+// folder kernels, as CUDA C and as the PTX that is linked in.
 //
-// Feature maps lie in NHWC order, convolutions' weights in OHWI order. Work is
-// queued on one stream from one thread of the device's own; only what reads
-// results (Download, Loss) waits. No kernel adds atomically, so that the same
-// GPU gives the same bits again.
+// Activations are float32 or bfloat16, everything else (weights and their
+// gradients, statistics, logits, the loss) is float32. Activations lie in NHWC
+// order with channels padded with zeros to a multiple of 8, convolutions'
+// weights in OHWI order, padded alike. Work is queued on one stream from one
+// thread of the device's own; only what reads results (Download, Loss) waits.
+// No kernel adds floating-point numbers atomically, so that the same GPU gives
+// the same bits again.
 package gpu
 
 import (
@@ -21,7 +24,9 @@ import (
 	"gorgonia.org/cu"
 
 	"catdog/pipeline/device"
+	"catdog/pipeline/device/gpu/cudnn"
 	"catdog/pipeline/device/gpu/driver"
+	"catdog/pipeline/params"
 )
 
 //go:embed kernels/kernels.ptx
@@ -29,29 +34,75 @@ var ptx string
 
 const (
 	threads     = 256     // of a block, in every kernel
-	mostBlocks  = 1 << 15 // of a grid; threads then take several elements
-	stagingSize = 1 << 18 // float32 numbers that travel at once
+	mostBlocks  = 1 << 13 // of a grid; threads then take several elements
+	stagingSize = 1 << 20 // bytes that travel at once
+	octet       = 8       // channels that a thread moves at once: OCTET of kernels/common.h
 )
+
+// Options fix a Device.
+type Options struct {
+	// Precision of activations is "float32" or "bfloat16".
+	Precision string
+	// OwnConvolutions takes our own plain kernels in place of cuDNN: many times
+	// slower, and right where there is no cuDNN.
+	OwnConvolutions bool
+}
+
+// ForTraining is what section train of params.yaml asks of a GPU: precision
+// auto is bfloat16, and cuDNN is wanted unless device is gpu and there is none.
+func ForTraining(p params.Train) Options {
+	o := Options{Precision: p.Precision}
+	if o.Precision == "auto" {
+		o.Precision = "bfloat16"
+	}
+	if p.Device == "gpu" {
+		_, missing := cudnn.Version()
+		o.OwnConvolutions = missing != nil
+	}
+	return o
+}
 
 // A Device is a GPU.
 type Device struct {
+	options     Options
 	description string
+	capability  int // times ten: 90 is 9.0
 	work        chan func()
+	gpu         cu.Device
 	context     cu.CUContext
 	stream      cu.Stream
 	module      cu.Module
 	functions   map[string]cu.Function
 	memory      []cu.DevicePtr
-	staging     []float32
+	inUse       int64 // bytes of memory
+	measuring   bool  // nothing is allocated, let alone computed
+	staging     []byte
+	cudnn       *cudnn.Handle // nil with own convolutions
+	described   []*cudnn.Convolution
+	workspace   workspace
+	optimizers  []*optimizer
+	loops       []*loop
+	copier      *copier // nil before the first snapshot
+	// stepSeed is where dropouts find what their own seed is combined with:
+	// zeroSeed but in a Loop.
+	zeroSeed, stepSeed cu.DevicePtr
+	// recording is the Loop that a step is submitted to: its schedule lies in
+	// memory, and its results stay there.
+	recording *loop
+	// timed is where a measured step puts its events, nil otherwise.
+	timed *timing
 	// failure is of a call that could not return it, such as Upload, or of the
 	// GPU itself; it stays.
 	failure error
 }
 
-var _ device.Device = (*Device)(nil)
+var _ device.Measurer = (*Device)(nil)
 
 // Describe names what New would open, or says why it can't.
-func Describe() (string, error) {
+func Describe(o Options) (string, error) {
+	if o.Precision != "float32" && o.Precision != "bfloat16" {
+		return "", fmt.Errorf("the gpu computes in float32 or bfloat16, not in %q", o.Precision)
+	}
 	if missing := driver.Missing(); missing != "" {
 		return "", errors.New(missing)
 	}
@@ -78,16 +129,24 @@ func Describe() (string, error) {
 		return "", fmt.Errorf("%s with a driver for CUDA %d.%d: compute capability 8.0 (Ampere) and CUDA 11.8 are needed",
 			name, version/1000, version%1000/10)
 	}
-	return fmt.Sprintf("gpu float32 %s CUDA %d.%d own convolutions", name, cu.Version()/1000, cu.Version()%1000/10), nil
+	convolutions := "own convolutions"
+	if !o.OwnConvolutions {
+		version, err := cudnn.Version()
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		convolutions = "cuDNN " + version
+	}
+	return fmt.Sprintf("gpu %s %s CUDA %d.%d %s", o.Precision, name, cu.Version()/1000, cu.Version()%1000/10, convolutions), nil
 }
 
 // New opens the first GPU.
-func New() (*Device, error) {
-	description, err := Describe()
+func New(o Options) (*Device, error) {
+	description, err := Describe(o)
 	if err != nil {
 		return nil, fmt.Errorf("open the gpu: %w", err)
 	}
-	d := &Device{description: description, work: make(chan func()), functions: map[string]cu.Function{}}
+	d := &Device{options: o, description: description, work: make(chan func()), functions: map[string]cu.Function{}}
 	go func() {
 		runtime.LockOSThread() // the context is the thread's, which ends with it
 		for f := range d.work {
@@ -98,26 +157,50 @@ func New() (*Device, error) {
 		close(d.work)
 		return nil, fmt.Errorf("open the gpu: %w", err)
 	}
+	if d.zeroSeed, err = d.allocate(8); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the gpu: %w", err), d.Close())
+	}
+	d.stepSeed = d.zeroSeed
 	return d, nil
 }
 
-func (d *Device) open() error {
-	first, err := cu.GetDevice(0)
-	if err != nil {
+// open takes the GPU's primary context, which is the one that cuDNN expects.
+func (d *Device) open() (err error) {
+	if d.gpu, err = cu.GetDevice(0); err != nil {
 		return fmt.Errorf("take the first GPU: %w", err)
 	}
-	if d.context, err = first.MakeContext(cu.SchedAuto); err != nil {
-		return fmt.Errorf("make a context: %w", err)
+	major, minor, err := d.gpu.ComputeCapability()
+	if err != nil {
+		return fmt.Errorf("ask for the compute capability: %w", err)
 	}
-	if d.stream, err = cu.MakeStream(cu.NonBlocking); err == nil {
-		if d.module, err = cu.LoadData(ptx); err == nil {
-			if d.staging, err = driver.Pinned(stagingSize); err == nil {
-				return nil
-			}
-		}
+	d.capability = 10*major + minor
+	if d.context, err = d.gpu.RetainPrimaryCtx(); err != nil {
+		return fmt.Errorf("take the primary context: %w", err)
 	}
-	d.context.Destroy()
-	return fmt.Errorf("prepare the context: %w", err)
+	if err := d.prepare(); err != nil {
+		d.gpu.ReleasePrimaryCtx()
+		return fmt.Errorf("prepare the context: %w", err)
+	}
+	return nil
+}
+
+func (d *Device) prepare() (err error) {
+	if err = cu.SetCurrentContext(d.context); err != nil {
+		return err
+	}
+	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		return err
+	}
+	if d.module, err = cu.LoadData(ptx); err != nil {
+		return fmt.Errorf("load the kernels: %w", err)
+	}
+	if d.staging, err = driver.Pinned(stagingSize); err != nil {
+		return err
+	}
+	if !d.options.OwnConvolutions {
+		d.cudnn, err = cudnn.Open(d.stream)
+	}
+	return err
 }
 
 // do runs f on the device's thread.
@@ -132,7 +215,7 @@ func (d *Device) do(f func() error) (err error) {
 }
 
 // Describe is, for example,
-// "gpu float32 NVIDIA H100 80GB HBM3 CUDA 12.4 own convolutions".
+// "gpu bfloat16 NVIDIA H100 80GB HBM3 CUDA 12.4 cuDNN 9.1.0".
 func (d *Device) Describe() string { return d.description }
 
 // Close waits for what is queued and frees all that the device made.
@@ -140,12 +223,25 @@ func (d *Device) Close() error {
 	if d.work == nil {
 		return nil
 	}
+	var copied error
+	if d.copier != nil {
+		copied = d.copier.close()
+	}
 	err := d.do(func() error {
-		errs := []error{d.wait()}
+		errs := []error{copied, d.wait()}
+		for _, l := range d.loops {
+			errs = append(errs, l.free())
+		}
+		for _, c := range d.described {
+			errs = append(errs, c.Close())
+		}
+		if d.cudnn != nil {
+			errs = append(errs, d.cudnn.Close())
+		}
 		for _, p := range d.memory {
 			errs = append(errs, cu.MemFree(p))
 		}
-		return errors.Join(append(errs, driver.Unpin(d.staging), d.stream.Destroy(), d.module.Unload(), d.context.Destroy())...)
+		return errors.Join(append(errs, driver.Unpin(d.staging), d.stream.Destroy(), d.module.Unload(), d.gpu.ReleasePrimaryCtx())...)
 	})
 	close(d.work)
 	d.work, d.memory = nil, nil
@@ -172,40 +268,98 @@ func (d *Device) fail(err error) {
 // allocate returns zeros that live as long as the device.
 func (d *Device) allocate(bytes int) (p cu.DevicePtr, err error) {
 	err = d.do(func() error {
-		if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
-			free, total, _ := cu.MemInfo()
-			return fmt.Errorf("allocate %.1f MB, %.1f of %.1f MB are free (a smaller train.batch needs less): %w",
-				float64(bytes)/1e6, float64(free)/1e6, float64(total)/1e6, err)
-		}
-		d.memory = append(d.memory, p)
-		if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
-			return fmt.Errorf("clear %d bytes: %w", bytes, err)
-		}
-		return nil
+		p, err = d.allocateHere(bytes)
+		return err
 	})
 	return p, err
 }
 
-// upload and download move float32 numbers through pinned memory.
-func (d *Device) upload(values []float32, to cu.DevicePtr) {
+// allocateHere is allocate for what runs on the device's thread.
+func (d *Device) allocateHere(bytes int) (p cu.DevicePtr, err error) {
+	if d.measuring {
+		d.inUse += int64(bytes)
+		return 1, nil
+	}
+	if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
+		if free, total, unknown := cu.MemInfo(); errors.Is(err, cu.OutOfMemory) && unknown == nil {
+			err = &device.OutOfMemory{Need: int64(bytes), Free: free, Total: total}
+		}
+		return 0, fmt.Errorf("allocate %d bytes: %w", bytes, err)
+	}
+	d.inUse += int64(bytes)
+	d.memory = append(d.memory, p)
+	if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
+		return 0, fmt.Errorf("clear %d bytes: %w", bytes, err)
+	}
+	return p, nil
+}
+
+// A workspace is memory that operations use one after the other. It is as
+// large as the largest needs, and made when the first of them runs.
+type workspace struct {
+	need, size int
+	data       cu.DevicePtr
+}
+
+// Memory is what has been allocated.
+func (d *Device) Memory() int64 { return d.inUse }
+
+// Measure leaves out the workspace that cuDNN wants.
+func (d *Device) Measure(build func(device.Device) error) (need, available int64, err error) {
+	m := &Device{options: d.options, description: d.description, capability: d.capability, work: make(chan func()), measuring: true}
+	go func() {
+		for f := range m.work {
+			f()
+		}
+	}()
+	defer close(m.work)
+	if err := build(m); err != nil {
+		return 0, 0, err
+	}
+	return m.inUse, available, d.do(func() error {
+		free, _, err := cu.MemInfo()
+		available = free + d.inUse
+		return err
+	})
+}
+
+// reserve makes the workspace at least so large.
+func (d *Device) reserve(bytes int) { d.workspace.need = max(d.workspace.need, bytes) }
+
+// scratch is the workspace, for what runs on the device's thread. A former,
+// smaller one stays, since captured work may use it.
+func (d *Device) scratch() (cu.DevicePtr, error) {
+	w := &d.workspace
+	if w.size < w.need {
+		data, err := d.allocateHere(w.need)
+		if err != nil {
+			return 0, fmt.Errorf("make a workspace: %w", err)
+		}
+		w.data, w.size = data, w.need
+	}
+	return w.data, nil
+}
+
+// upload and download move memory through pinned memory, and wait for it.
+func (d *Device) upload(values []byte, to cu.DevicePtr) {
 	d.transfer(len(values), func(at, length int) error {
 		copy(d.staging, values[at:at+length])
-		return cu.MemcpyHtoDAsync(to+cu.DevicePtr(4*at), unsafe.Pointer(&d.staging[0]), int64(4*length), d.stream)
+		return cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), pointer(d.staging), int64(length), d.stream)
 	}, func(int, int) {})
 }
 
-func (d *Device) download(from cu.DevicePtr, values []float32) {
+func (d *Device) download(from cu.DevicePtr, values []byte) {
 	d.transfer(len(values), func(at, length int) error {
-		return cu.MemcpyDtoHAsync(unsafe.Pointer(&d.staging[0]), from+cu.DevicePtr(4*at), int64(4*length), d.stream)
+		return cu.MemcpyDtoHAsync(pointer(d.staging), from+cu.DevicePtr(at), int64(length), d.stream)
 	}, func(at, length int) { copy(values[at:at+length], d.staging) })
 }
 
 func (d *Device) transfer(count int, start func(at, length int) error, finish func(at, length int)) {
 	d.do(func() error {
-		for at := 0; at < count && d.failure == nil; at += stagingSize {
+		for at := 0; at < count && d.failure == nil && !d.measuring; at += stagingSize {
 			length := min(count-at, stagingSize)
 			if err := start(at, length); err != nil {
-				d.fail(fmt.Errorf("copy %d bytes: %w", 4*length, err))
+				d.fail(fmt.Errorf("copy %d bytes: %w", length, err))
 			} else if d.wait() == nil {
 				finish(at, length)
 			}
@@ -214,16 +368,42 @@ func (d *Device) transfer(count int, start func(at, length int) error, finish fu
 	})
 }
 
-// A launch is one kernel with its grid and arguments.
+// pointer is where memory begins.
+func pointer(memory []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(memory)) }
+
+// raw is a slice's memory.
+func raw[T any](values []T) []byte {
+	var zero T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*int(unsafe.Sizeof(zero)))
+}
+
+// A launch is one kernel with its grid and arguments, or a call of cuDNN's.
 type launch struct {
 	kernel       string
 	gridX, gridY int
 	arguments    []any
+	call         func() error // in place of a kernel
 }
 
-// over launches a kernel whose threads share out count elements.
+// over launches a kernel whose threads share out count things.
 func over(count int, kernel string, arguments ...any) launch {
-	return launch{kernel, max(1, min((count+threads-1)/threads, mostBlocks)), 1, arguments}
+	return launch{kernel: kernel, gridX: max(1, min((count+threads-1)/threads, mostBlocks)), gridY: 1, arguments: arguments}
+}
+
+// onElements is the name of a kernel for the type of the device's activations.
+func (d *Device) onElements(kernel string) string { return kernel + "_" + d.options.Precision }
+
+// over is the function over for a kernel on activations.
+func (d *Device) over(count int, kernel string, arguments ...any) launch {
+	return over(count, d.onElements(kernel), arguments...)
+}
+
+// element is how many bytes an element of an activation has.
+func (d *Device) element() int {
+	if d.options.Precision == "bfloat16" {
+		return 2
+	}
+	return 4
 }
 
 // submit queues launches in their order.
@@ -236,19 +416,29 @@ func (d *Device) launch(launches ...launch) error {
 		if d.failure != nil {
 			return d.failure
 		}
-		f, known := d.functions[l.kernel]
-		if !known {
-			var err error
-			if f, err = d.module.Function(l.kernel); err != nil {
-				return fmt.Errorf("find kernel %s: %w", l.kernel, err)
-			}
-			d.functions[l.kernel] = f
-		}
-		if err := driver.Launch(f, l.gridX, l.gridY, threads, d.stream, values(l.arguments)); err != nil {
-			d.fail(fmt.Errorf("kernel %s on %d×%d blocks: %w", l.kernel, l.gridX, l.gridY, err))
+		if err := d.timed.around(d.stream, func() error { return d.start(l) }); err != nil {
+			d.fail(err)
 		}
 	}
 	return d.failure
+}
+
+func (d *Device) start(l launch) error {
+	if l.call != nil {
+		return l.call()
+	}
+	f, known := d.functions[l.kernel]
+	if !known {
+		var err error
+		if f, err = d.module.Function(l.kernel); err != nil {
+			return fmt.Errorf("find kernel %s: %w", l.kernel, err)
+		}
+		d.functions[l.kernel] = f
+	}
+	if err := driver.Launch(f, l.gridX, l.gridY, threads, d.stream, values(l.arguments)); err != nil {
+		return fmt.Errorf("kernel %s on %d×%d blocks: %w", l.kernel, l.gridX, l.gridY, err)
+	}
+	return nil
 }
 
 // values are a kernel's arguments as it takes them: ints are u32.

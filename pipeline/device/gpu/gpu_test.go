@@ -3,20 +3,23 @@
 package gpu
 
 import (
+	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"catdog/pipeline/device"
 	"catdog/pipeline/device/devicetest"
-	"catdog/pipeline/device/gpu/driver"
+	"catdog/pipeline/device/gpu/cudnn"
 )
 
 // open is the machine's GPU, or the stand-in where LD_LIBRARY_PATH has one.
-func open(t *testing.T) *Device {
+func open(t *testing.T, o Options) *Device {
 	t.Helper()
-	if _, err := Describe(); err != nil {
+	if _, err := Describe(o); err != nil {
 		t.Skip(err)
 	}
-	d, err := New()
+	d, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,58 +32,39 @@ func open(t *testing.T) *Device {
 }
 
 func TestConformance(t *testing.T) {
-	d := open(t)
-	t.Log(d.Describe())
-	devicetest.Conform(t, d, 1e-5)
+	for _, own := range []bool{false, true} {
+		for precision, conform := range map[string]func(*testing.T, device.Device){
+			"float32":  func(t *testing.T, d device.Device) { devicetest.Conform(t, d, 1e-5) },
+			"bfloat16": devicetest.ConformBFloat16,
+		} {
+			t.Run(fmt.Sprintf("%s own convolutions %t", precision, own), func(t *testing.T) {
+				d := open(t, Options{Precision: precision, OwnConvolutions: own})
+				t.Log(d.Describe())
+				conform(t, d)
+			})
+		}
+	}
 }
 
-// A captured operation gives the same bits when it is replayed.
-func TestGraphReplaysTheSameBits(t *testing.T) {
-	d := open(t)
-	drop, err := d.NewDropout(device.DropoutSpec{Batch: 3, Height: 5, Width: 4, Channels: 7, Rate: 0.5})
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, _ := d.NewActivation(3, 5, 4, 7)
-	y, _ := d.NewActivation(3, 5, 4, 7)
-	values, want, got := make([]float32, 3*5*4*7), make([]float32, 3*5*4*7), make([]float32, 3*5*4*7)
-	for i := range values {
-		values[i] = float32(i)
-	}
-	x.Upload(values)
-	if err := drop.Forward(9, x, y); err != nil {
-		t.Fatal(err)
-	}
-	y.Download(want)
-	keys := device.DropoutKeys(9)
-	kernel := over(len(values), "dropout", x.(*activation).data, y.(*activation).data,
-		uint64(len(values)), keys[0], keys[1], device.DropoutThreshold(0.5), float32(0.5))
-	var graph *driver.Graph
-	if err := d.do(func() (err error) {
-		graph, err = driver.Capture(d.stream, func() error { return d.launch(kernel) })
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		y.Upload(values)
-		if err := d.do(func() error { return graph.Launch(d.stream) }); err != nil {
-			t.Fatal(err)
+// Where cuDNN does not add a gradient to what is there, a kernel of ours does.
+func TestConformanceWithoutCuDNNsSums(t *testing.T) {
+	t.Setenv("STANDIN_CUDNN_ADDS", "0")
+	devicetest.ConformBFloat16(t, open(t, Options{Precision: "bfloat16"}))
+}
+
+// Upload rounds as the kernels do.
+func TestBFloat16RoundsToNearestEven(t *testing.T) {
+	for in, want := range map[uint32]uint16{
+		0x3f800000: 0x3f80, 0x3f808000: 0x3f80, 0x3f818000: 0x3f82, 0x3f808001: 0x3f81, 0xff7fffff: 0xff80, 1: 0, 0x7f800001: 0x7fff,
+	} {
+		if got := halve([]float32{math.Float32frombits(in)})[0]; got != want {
+			t.Errorf("%x becomes %x, want %x", in, got, want)
 		}
-		y.Download(got)
-		for i := range want {
-			if got[i] != want[i] {
-				t.Fatalf("element %d is %g after a replay, %g before", i, got[i], want[i])
-			}
-		}
-	}
-	if err := d.do(graph.Close); err != nil {
-		t.Error(err)
 	}
 }
 
 func TestOutOfMemorySaysHowMuch(t *testing.T) {
-	d := open(t)
+	d := open(t, Options{Precision: "bfloat16"})
 	if _, err := d.NewVector(1 << 42); err == nil {
 		t.Error("16 TB were allocated")
 	} else {
@@ -88,5 +72,27 @@ func TestOutOfMemorySaysHowMuch(t *testing.T) {
 	}
 	if v, err := d.NewVector(16); err != nil || v.Len() != 16 {
 		t.Errorf("after that, a small vector: %v", err)
+	}
+}
+
+// Each operation gets a deterministic algorithm, under the key by which the
+// table is asked.
+func TestTuneChoosesAnAlgorithmForEachOperation(t *testing.T) {
+	d := open(t, Options{Precision: "bfloat16"})
+	choices, err := d.Tune(device.ConvolutionSpec{Batch: 2, Height: 6, Width: 5, In: 3, Out: 16, Kernel: 3, Stride: 1, Padding: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(choices) != len(cudnn.Operations) {
+		t.Fatalf("%d choices", len(choices))
+	}
+	for i, o := range cudnn.Operations {
+		shape := cudnn.Shape{Batch: 2, Height: 6, Width: 5, In: 8, Out: 16, Kernel: 3, Stride: 1, Padding: 1, BFloat16: true}
+		if want := cudnn.Row(d.capability, shape, o); !slices.Equal(choices[i].Row, want) {
+			t.Errorf("row %v, want %v", choices[i].Row, want)
+		}
+		if !slices.Contains(o.Deterministic(), choices[i].Algorithm) {
+			t.Errorf("%v: algorithm %d (%s)", o, choices[i].Algorithm, choices[i].Times)
+		}
 	}
 }

@@ -4,41 +4,89 @@ package gpu
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/cu"
 
 	"catdog/pipeline/device"
 )
 
+// An activation is n·h·w rows of pitch elements, of which c are the channels
+// and the rest zeros.
 type activation struct {
 	device     *Device
 	n, h, w, c int
 	data       cu.DevicePtr
 }
 
+// most is how many octets an activation may have, so that a thread's index
+// does not overflow.
+const most = 1 << 31
+
 func (d *Device) NewActivation(n, h, w, c int) (device.Activation, error) {
 	if n < 1 || h < 1 || w < 1 || c < 1 {
 		return nil, fmt.Errorf("new activation of %d×%d×%d×%d: sides must be positive", n, h, w, c)
 	}
-	data, err := d.allocate(4 * n * h * w * c)
+	if float64(n)*float64(h)*float64(w)*float64(pitch(c)/octet) >= most {
+		return nil, fmt.Errorf("new activation of %d×%d×%d×%d: too large (a smaller train.batch needs less)", n, h, w, c)
+	}
+	data, err := d.allocate(d.element() * n * h * w * pitch(c))
 	if err != nil {
 		return nil, fmt.Errorf("new activation of %d×%d×%d×%d: %w", n, h, w, c, err)
 	}
 	return &activation{d, n, h, w, c, data}, nil
 }
 
+// pitch is how many elements so many channels take up.
+func pitch(channels int) int { return roundUp(channels, octet) }
+
 func (a *activation) Shape() (n, h, w, c int) { return a.n, a.h, a.w, a.c }
 
 func (a *activation) Upload(nhwc []float32) {
-	if a.fits("upload", nhwc) {
-		a.device.upload(nhwc, a.data)
+	if !a.fits("upload", nhwc) {
+		return
+	}
+	padded := make([]float32, a.n*a.h*a.w*pitch(a.c))
+	for i := range a.n * a.h * a.w {
+		copy(padded[i*pitch(a.c):], nhwc[i*a.c:(i+1)*a.c])
+	}
+	if a.device.element() == 2 {
+		a.device.upload(raw(halve(padded)), a.data)
+	} else {
+		a.device.upload(raw(padded), a.data)
 	}
 }
 
 func (a *activation) Download(nhwc []float32) {
-	if a.fits("download", nhwc) {
-		a.device.download(a.data, nhwc)
+	if !a.fits("download", nhwc) {
+		return
 	}
+	padded := make([]float32, a.n*a.h*a.w*pitch(a.c))
+	if a.device.element() == 2 {
+		halves := make([]uint16, len(padded))
+		a.device.download(a.data, raw(halves))
+		for i, half := range halves {
+			padded[i] = math.Float32frombits(uint32(half) << 16)
+		}
+	} else {
+		a.device.download(a.data, raw(padded))
+	}
+	for i := range a.n * a.h * a.w {
+		copy(nhwc[i*a.c:(i+1)*a.c], padded[i*pitch(a.c):])
+	}
+}
+
+// halve rounds to bfloat16, to nearest, ties to even: the upper half of a
+// float32's bits. A NaN stays one.
+func halve(values []float32) []uint16 {
+	halves := make([]uint16, len(values))
+	for i, v := range values {
+		bits := math.Float32bits(v)
+		if halves[i] = uint16((bits + 0x7fff + bits>>16&1) >> 16); v != v {
+			halves[i] = 0x7fff
+		}
+	}
+	return halves
 }
 
 func (a *activation) fits(what string, values []float32) bool {
@@ -53,6 +101,7 @@ type vector struct {
 	device *Device
 	data   cu.DevicePtr
 	length int
+	copier *copier // of a snapshot: what downloads it
 }
 
 func (d *Device) NewVector(length int) (device.Vector, error) {
@@ -63,20 +112,22 @@ func (d *Device) NewVector(length int) (device.Vector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new vector of %d elements: %w", length, err)
 	}
-	return &vector{d, data, length}, nil
+	return &vector{device: d, data: data, length: length}, nil
 }
 
 func (v *vector) Len() int { return v.length }
 
 func (v *vector) Upload(values []float32) {
 	if v.fits("upload", values) {
-		v.device.upload(values, v.data)
+		v.device.upload(raw(values), v.data)
 	}
 }
 
 func (v *vector) Download(values []float32) {
-	if v.fits("download", values) {
-		v.device.download(v.data, values)
+	if v.copier != nil && len(values) == v.length {
+		v.copier.download(v.data, raw(values))
+	} else if v.fits("download", values) {
+		v.device.download(v.data, raw(values))
 	}
 }
 
@@ -90,7 +141,7 @@ func (v *vector) fits(what string, values []float32) bool {
 
 func (v *vector) Slice(from, to int) device.Vector {
 	_ = make([]struct{}, v.length)[from:to] // the same panic as a slice's
-	return &vector{v.device, v.data + cu.DevicePtr(4*from), to - from}
+	return &vector{v.device, v.data + cu.DevicePtr(4*from), to - from, v.copier}
 }
 
 // operands collects the addresses of what an operation reads and writes; the

@@ -29,8 +29,9 @@ type Options struct {
 
 // A Recorder keeps the records of one run. It is used from one goroutine.
 type Recorder struct {
-	options Options
-	state   State
+	options     Options
+	state       State
+	accelerator *Accelerator // nil until Accelerated
 }
 
 // A State is all that a Recorder knows, for a checkpoint: it can be written as
@@ -158,7 +159,7 @@ func (r *Recorder) write() error {
 		}
 	}
 	r.Spent(Plots, time.Since(started))
-	runtime, err := encodeRuntime(r.options.Device, r.state.Times)
+	runtime, err := encodeRuntime(r.options.Device, r.accelerator, r.state.Times)
 	if err != nil {
 		return fmt.Errorf("record runtime.json: %w", err)
 	}

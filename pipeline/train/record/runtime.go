@@ -38,6 +38,26 @@ func perSecond(images int, seconds float64) float64 {
 	return float64(images) / seconds
 }
 
+// An Accelerator is what is known of a device that goes through epochs by
+// itself: how long its single pieces of work take, one at a time, and which
+// share of the time they fill.
+type Accelerator struct {
+	// BusyShare is the sum of the pieces' own times over WallSeconds, the time
+	// from when the data was given to the device to the end of training,
+	// validation and checkpoints included, since this process began.
+	BusyShare          float64 `json:"busy_share"`
+	WallSeconds        float64 `json:"wall_seconds"`
+	StepSeconds        float64 `json:"step_kernel_seconds"` // a training batch
+	StepLaunches       int     `json:"step_launches"`
+	PredictionSeconds  float64 `json:"prediction_kernel_seconds"` // a validation batch
+	PredictionLaunches int     `json:"prediction_launches"`
+	TeraFLOPS          float64 `json:"teraflops"` // of convolutions and dense layers, while a step computes
+	MemoryBytes        int64   `json:"memory_bytes"`
+}
+
+// Accelerated sets runtime.json's entry gpu.
+func (r *Recorder) Accelerated(a Accelerator) { r.accelerator = &a }
+
 // runtimeFile is the content of runtime.json.
 type runtimeFile struct {
 	Device          string            `json:"device"`
@@ -46,6 +66,7 @@ type runtimeFile struct {
 	PeakMemoryBytes int64             `json:"peak_memory_bytes"` // of the whole process, 0 where unknown
 	TotalSeconds    float64           `json:"total_seconds"`
 	Seconds         map[Phase]float64 `json:"seconds"`
+	GPU             *Accelerator      `json:"gpu,omitempty"`
 	Epochs          []epochFile       `json:"epochs"`
 }
 
@@ -55,8 +76,8 @@ type epochFile struct {
 }
 
 // encodeRuntime is runtime.json; its seconds are rounded to milliseconds.
-func encodeRuntime(device string, epochs []EpochTime) ([]byte, error) {
-	file := runtimeFile{Device: device, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
+func encodeRuntime(device string, gpu *Accelerator, epochs []EpochTime) ([]byte, error) {
+	file := runtimeFile{Device: device, GPU: gpu, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
 	images := 0
 	for _, epoch := range epochs {
 		images += epoch.Images

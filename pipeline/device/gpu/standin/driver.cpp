@@ -63,17 +63,24 @@ ENTRY cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice) {
 	*value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 8 : attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT ? 4 : 0;
 	return CUDA_SUCCESS;
 }
-ENTRY cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice) {
-	memset(counts, 0, sizeof counts);
-	return *context = current = (CUcontext)malloc(8), CUDA_SUCCESS;
+static CUcontext primary;
+static int retained;
+ENTRY cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
+	if (!retained++) {
+		memset(counts, 0, sizeof counts);
+		primary = (CUcontext)malloc(8);
+	}
+	return *context = primary, CUDA_SUCCESS;
 }
-ENTRY cuCtxDestroy_v2(CUcontext context) {
+ENTRY cuDevicePrimaryCtxRelease_v2(CUdevice) {
+	if (!retained) return CUDA_ERROR_INVALID_CONTEXT;
+	if (--retained) return CUDA_SUCCESS;
 	if (const char *path = getenv("STANDIN_REPORT"))
 		if (FILE *file = fopen(path, "w")) {
 			for (long count : counts) fprintf(file, "%ld ", count);
 			fclose(file);
 		}
-	free(context);
+	free(primary);
 	current = nullptr;
 	return CUDA_SUCCESS;
 }
@@ -172,6 +179,44 @@ ENTRY cuStreamSynchronize(CUstream s) {
 	NEED_CONTEXT;
 	return s && ((stream *)s)->capture ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
 }
+ENTRY cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream s) {
+	NEED_CONTEXT;
+	NEED_MEMORY(to, bytes);
+	NEED_MEMORY(from, bytes);
+	counts[COPIES]++;
+	return submit(s, [=] { memcpy((void *)to, (void *)from, bytes); });
+}
+ENTRY cuEventCreate(CUevent *event, unsigned) {
+	NEED_CONTEXT;
+	return *event = (CUevent)malloc(1), CUDA_SUCCESS;
+}
+ENTRY cuEventDestroy_v2(CUevent event) { return free(event), CUDA_SUCCESS; }
+ENTRY cuEventRecord(CUevent, CUstream) {
+	NEED_CONTEXT;
+	return CUDA_SUCCESS;
+}
+ENTRY cuStreamWaitEvent(CUstream, CUevent, unsigned) {
+	NEED_CONTEXT;
+	return CUDA_SUCCESS;
+}
+ENTRY cuEventSynchronize(CUevent) {
+	NEED_CONTEXT;
+	return CUDA_SUCCESS;
+}
+ENTRY cuEventElapsedTime(float *milliseconds, CUevent, CUevent) {
+	NEED_CONTEXT;
+	return *milliseconds = 0.001f, CUDA_SUCCESS;
+}
+
+// For the stand-in cuDNN: whether there is a context, whether memory is the
+// GPU's, and work to queue.
+extern "C" bool standin_context() { return current != nullptr; }
+extern "C" bool standin_known(const void *p, size_t bytes) { return known((CUdeviceptr)p, bytes); }
+extern "C" void standin_submit(void *s, void (*work)(void *), void *argument) {
+	counts[LAUNCHES]++;
+	submit((CUstream)s, [=] { work(argument); });
+}
+
 ENTRY cuStreamBeginCapture_v2(CUstream s, CUstreamCaptureMode) {
 	NEED_CONTEXT;
 	return ((stream *)s)->capture = new work, CUDA_SUCCESS;

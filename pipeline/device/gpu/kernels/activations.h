@@ -1,0 +1,6 @@
+#include "convolution.cu"
+#include "dense.cu"
+#include "dropout.cu"
+#include "normalization.cu"
+#include "pool.cu"
+#include "render.cu"

@@ -1,0 +1,138 @@
+//go:build gpu
+
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"gorgonia.org/cu"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/device/gpu/driver"
+)
+
+// A copier downloads beside the device's work, on a thread and a stream of its
+// own: it waits for no step that was queued after what it downloads.
+type copier struct {
+	work    chan func()
+	stream  cu.Stream
+	made    cu.Event // the last snapshot is complete
+	staging []byte
+	copies  map[cu.DevicePtr]*vector // by what they are copies of
+	failure error
+}
+
+// do runs f on the copier's thread.
+func (c *copier) do(f func() error) (err error) {
+	done := make(chan struct{})
+	c.work <- func() {
+		defer close(done)
+		err = f()
+	}
+	<-done
+	return err
+}
+
+// openCopier makes the copier.
+func (d *Device) openCopier() (*copier, error) {
+	c := &copier{work: make(chan func()), copies: map[cu.DevicePtr]*vector{}}
+	go func() {
+		runtime.LockOSThread()
+		for f := range c.work {
+			f()
+		}
+	}()
+	err := c.do(func() (err error) {
+		if err = cu.SetCurrentContext(d.context); err != nil {
+			return err
+		}
+		if c.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
+			return err
+		}
+		if c.made, err = cu.MakeEvent(cu.DisableTiming); err != nil {
+			return err
+		}
+		c.staging, err = driver.Pinned(stagingSize)
+		return err
+	})
+	if err != nil {
+		close(c.work)
+		return nil, fmt.Errorf("prepare to copy beside the work: %w", err)
+	}
+	return c, nil
+}
+
+// close ends the thread and frees what the copier made but vectors.
+func (c *copier) close() error {
+	err := c.do(func() error {
+		return errors.Join(c.failure, c.stream.Synchronize(), driver.Unpin(c.staging), cu.DestroyEvent(&c.made), c.stream.Destroy())
+	})
+	close(c.work)
+	return err
+}
+
+func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
+	if d.copier == nil {
+		var err error
+		if d.copier, err = d.openCopier(); err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
+		}
+	}
+	c := d.copier
+	o := d.operands("snapshot")
+	copies := make([]device.Vector, len(vectors))
+	for i, v := range vectors {
+		from := o.vector("vector", v, v.Len())
+		if o.err != nil {
+			return nil, o.err
+		}
+		to := c.copies[from]
+		if to == nil || to.length != v.Len() {
+			data, err := d.allocate(4 * roundUp(v.Len(), device.Alignment))
+			if err != nil {
+				return nil, fmt.Errorf("snapshot of %d elements: %w", v.Len(), err)
+			}
+			to = &vector{d, data, v.Len(), c}
+			c.copies[from] = to
+		}
+		copies[i] = to
+		if err := o.submit(launch{call: func() error {
+			return cu.MemcpyDtoDAsync(to.data, from, int64(4*to.length), d.stream)
+		}}); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.do(func() error { return c.made.Record(d.stream) }); err != nil {
+		return nil, fmt.Errorf("snapshot: record an event: %w", err)
+	}
+	return copies, c.do(func() error {
+		if c.failure != nil {
+			return c.failure
+		}
+		if err := c.stream.Wait(c.made, 0); err != nil {
+			return fmt.Errorf("snapshot: wait for an event: %w", err)
+		}
+		return nil
+	})
+}
+
+// download is Device.download, beside the work.
+func (c *copier) download(from cu.DevicePtr, values []byte) {
+	c.do(func() error {
+		for at := 0; at < len(values) && c.failure == nil; at += stagingSize {
+			length := min(len(values)-at, stagingSize)
+			err := cu.MemcpyDtoHAsync(pointer(c.staging), from+cu.DevicePtr(at), int64(length), c.stream)
+			if err == nil {
+				err = c.stream.Synchronize()
+			}
+			if err != nil {
+				c.failure = fmt.Errorf("copy %d bytes of a snapshot: %w", length, err)
+				break
+			}
+			copy(values[at:at+length], c.staging)
+		}
+		return nil
+	})
+}

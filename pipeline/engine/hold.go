@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"catdog/pipeline/device"
+)
+
+// Data is a data set that a device may hold, see device.LoopSpec.
+type Data struct {
+	Images        [][]byte // Height·Width·3 each
+	Height, Width int
+	Own, Other    float32 // target probabilities
+}
+
+// A Holder is a Trainer that can keep a data set where it computes. Its loops
+// change and use the same weights as Step and Predict; they end with it.
+type Holder interface {
+	Trainer
+	// Holds says whether the device can.
+	Holds() bool
+	// TrainingLoop makes a loop of training steps.
+	TrainingLoop(Data) (device.Loop, error)
+	// PredictionLoop makes a loop of predictions with a set of weights, which
+	// does nothing but keep the score.
+	PredictionLoop(Weights, Data) (device.Loop, error)
+	// Snapshot is the trainer's state as it is now. It may be read in another
+	// goroutine while the trainer goes on, until the next snapshot.
+	Snapshot() (State, error)
+}
+
+// A State is what can be kept of a Trainer, which is one, see there.
+type State interface {
+	Weights(Weights) []Tensor
+	State() []Tensor
+}
+
+var _ Holder = (*Machine)(nil)
+
+// Holds says whether the machine's device is a device.Holder.
+func (m *Machine) Holds() bool {
+	_, can := m.device.(device.Holder)
+	return can
+}
+
+// TrainingLoop repeats what Step does, with the schedule of each pass.
+func (m *Machine) TrainingLoop(data Data) (device.Loop, error) {
+	if m.training == nil {
+		return nil, errors.New("loop: the network was built for inference only")
+	}
+	return m.hold(data, m.training, func() error {
+		m.seed = 0 // each dropout's own seed is then what it combines the step's with
+		return m.training.execute()
+	})
+}
+
+// PredictionLoop repeats what Predict does.
+func (m *Machine) PredictionLoop(weights Weights, data Data) (device.Loop, error) {
+	return m.hold(data, m.inference, func() error {
+		if err := m.bind(weights); err != nil {
+			return err
+		}
+		return m.inference.execute()
+	})
+}
+
+func (m *Machine) hold(data Data, p *program, work func() error) (device.Loop, error) {
+	holder, can := m.device.(device.Holder)
+	if !can || m.targets == nil {
+		return nil, fmt.Errorf("loop: %s holds no data for this network", m.device.Describe())
+	}
+	l, err := holder.NewLoop(device.LoopSpec{
+		Images: data.Images, Height: data.Height, Width: data.Width, Own: data.Own, Other: data.Other,
+		Input: m.images, Targets: m.targets, Logits: p.logits, Classes: m.classes,
+	}, work)
+	if err != nil {
+		return nil, err
+	}
+	m.loops = append(m.loops, l)
+	return l, nil
+}
+
+// A snapshot is a Machine whose vectors are copies.
+type snapshot struct {
+	*Machine
+	copies map[device.Vector]device.Vector
+}
+
+// Snapshot copies all that a checkpoint holds.
+func (m *Machine) Snapshot() (State, error) {
+	holder, can := m.device.(device.Holder)
+	if !can {
+		return nil, fmt.Errorf("snapshot: %s makes none", m.device.Describe())
+	}
+	var vectors []device.Vector
+	for _, k := range m.kept() {
+		vectors = append(vectors, k.vector)
+	}
+	made, err := holder.Snapshot(vectors)
+	if err != nil {
+		return nil, err
+	}
+	s := snapshot{m, map[device.Vector]device.Vector{}}
+	for i, v := range vectors {
+		s.copies[v] = made[i]
+	}
+	return s, nil
+}
+
+// copied are the copies of what is kept.
+func (s snapshot) copied(all []kept) []kept {
+	for i := range all {
+		all[i].vector = s.copies[all[i].vector]
+	}
+	return all
+}
+
+func (s snapshot) Weights(weights Weights) []Tensor {
+	return s.ordered(s.export(s.copied(s.weightsOf(weights, ""))))
+}
+
+func (s snapshot) State() []Tensor { return s.export(s.copied(s.kept())) }

@@ -1,0 +1,191 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"catdog/pipeline/augment"
+	"catdog/pipeline/device"
+	"catdog/pipeline/engine"
+	"catdog/pipeline/pack"
+	"catdog/pipeline/params"
+	"catdog/pipeline/progress"
+	"catdog/pipeline/train/record"
+)
+
+// held is the data set on the trainer's device, which goes through an epoch by
+// itself: the host decides how images are varied, and reads the score.
+type held struct {
+	holder               engine.Holder
+	training, validation device.Loop
+	plan                 func(epoch int) ([]device.Sample, []device.Mix)
+	next                 chan planned // the plan of the epoch to come, under way
+	concluding           chan error   // of the epoch before, under way
+	validated            device.Pass
+	images               int // of the validation split
+	begun                time.Time
+	steps, predictions   int // batches so far
+}
+
+// planned is the plan of an epoch.
+type planned struct {
+	epoch   int
+	samples []device.Sample
+	mixes   []device.Mix
+}
+
+// hold copies training and validation split to the device.
+func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, p params.Train) (*held, error) {
+	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
+	h := &held{begun: time.Now(), holder: holder, plan: source.Plan, images: len(validating)}
+	own, other := augment.Targets(len(data.Classes), p.LabelSmoothing)
+	var err error
+	if h.training, err = holder.TrainingLoop(onDevice(data, training, own, other)); err != nil {
+		return nil, fmt.Errorf("hold the training split: %w", err)
+	}
+	if h.validation, err = holder.PredictionLoop(weights, onDevice(data, validating, 1, 0)); err != nil {
+		return nil, fmt.Errorf("hold the validation split: %w", err)
+	}
+	for i, image := range validating {
+		h.validated.Samples = append(h.validated.Samples, augment.CentreSample(
+			data.Height, data.Width, p.Network.Height, p.Network.Width, data.Mean, data.Std, i, image.Class))
+	}
+	for len(h.validated.Samples)%p.Batch > 0 {
+		h.validated.Samples = append(h.validated.Samples, device.Sample{Image: -1})
+	}
+	batches := len(h.validated.Samples) / p.Batch
+	h.validated.Mixes, h.validated.Schedule = make([]device.Mix, batches), make([]device.Schedule, batches)
+	return h, nil
+}
+
+func onDevice(data *pack.Pack, images []pack.Image, own, other float32) engine.Data {
+	pixels := make([][]byte, len(images))
+	for i, image := range images {
+		pixels[i] = image.Pixels
+	}
+	return engine.Data{Images: pixels, Height: data.Height, Width: data.Width, Own: own, Other: other}
+}
+
+// planOf is an epoch's plan; the next epoch's is made meanwhile.
+func (h *held) planOf(epoch int) planned {
+	plan := func(epoch int) planned {
+		samples, mixes := h.plan(epoch)
+		return planned{epoch, samples, mixes}
+	}
+	now := planned{}
+	if h.next != nil {
+		now = <-h.next
+	}
+	if now.epoch != epoch {
+		now = plan(epoch)
+	}
+	h.next = make(chan planned, 1)
+	go func(next chan<- planned) { next <- plan(epoch + 1) }(h.next)
+	return now
+}
+
+// close waits for what is under way, which a run that failed may have left.
+func (h *held) close() {
+	if h.next != nil {
+		<-h.next
+		h.next = nil
+	}
+}
+
+// heldBatches is batches where the device holds the data. Meanwhile the epoch
+// before may be concluded: nothing of the loop changes before that has ended.
+func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
+	waiting := time.Now()
+	now := l.held.planOf(l.at.Epoch)
+	pass := device.Pass{Samples: now.samples, Mixes: now.mixes}
+	for index := range now.mixes {
+		pass.Schedule = append(pass.Schedule, l.schedule(index))
+	}
+	started := time.Now()
+	shown := 0
+	show := func(batches int) {
+		task.Note("epoch %d/%d", l.at.Epoch, l.parameters.Epochs)
+		task.Add((batches - shown) * l.parameters.Batch)
+		shown = batches
+	}
+	score, batches, err := l.held.training.Run(ctx, pass, l.at.Step, device.Score{Loss: l.at.Loss, Correct: l.at.Correct}, show)
+	if err != nil {
+		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
+	}
+	ended := time.Now()
+	show(batches)
+	if err := l.concluded(); err != nil {
+		return err
+	}
+	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
+		return fmt.Errorf("the loss is %v in epoch %d of %d%s; a lower train.learning_rate.peak may help",
+			score.Loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
+	}
+	l.recorder.Spent(record.DataWait, started.Sub(waiting))
+	l.recorder.Spent(record.Step, ended.Sub(started))
+	l.recorder.Trained(batches * l.parameters.Batch)
+	l.held.steps += batches
+	l.at.Step += batches
+	l.at.Loss, l.at.Correct = score.Loss, score.Correct
+	return ctx.Err()
+}
+
+// concludeBeside concludes an epoch while the device goes on with the next.
+func (l *loop) concludeBeside(row record.Row) error {
+	state, err := l.held.holder.Snapshot()
+	if err != nil {
+		return err
+	}
+	l.held.concluding = make(chan error, 1)
+	go func(concluding chan<- error) { concluding <- l.conclude(row, state) }(l.held.concluding)
+	return nil
+}
+
+// concluded waits until the epoch before is concluded, and says how that went.
+func (l *loop) concluded() error {
+	if l.held == nil || l.held.concluding == nil {
+		return nil
+	}
+	err := <-l.held.concluding
+	l.held.concluding = nil
+	return err
+}
+
+// validate is validation where the device holds the data.
+func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error) {
+	score, batches, err := h.validation.Run(ctx, h.validated, 0, device.Score{}, func(int) {})
+	h.predictions += batches
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("validate: %w", err)
+	}
+	return score.Loss / float64(h.images), float64(score.Correct) / float64(h.images), nil
+}
+
+// measure is how busy the device was since hold: it takes the times of a step's
+// and a prediction's single pieces of work, and leaves the trainer as it was.
+func (h *held) measure(multiplyAdds int) (a record.Accelerator, err error) {
+	if h.steps == 0 || h.predictions == 0 {
+		return a, nil
+	}
+	wall := time.Since(h.begun).Seconds()
+	before := h.holder.State()
+	if a.StepSeconds, a.StepLaunches, err = h.training.Measure(); err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
+	if err := h.holder.SetState(before); err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
+	if a.PredictionSeconds, a.PredictionLaunches, err = h.validation.Measure(); err != nil {
+		return a, fmt.Errorf("measure a prediction: %w", err)
+	}
+	a.WallSeconds = wall
+	a.BusyShare = (float64(h.steps)*a.StepSeconds + float64(h.predictions)*a.PredictionSeconds) / wall
+	// Forward, and backward to inputs and to weights: three times as much.
+	a.TeraFLOPS = 2 * 3 * float64(multiplyAdds) / a.StepSeconds / 1e12
+	return a, nil
+}
