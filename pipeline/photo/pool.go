@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -113,7 +114,9 @@ func (p *Pool) Resize(ctx context.Context, data []byte, target Target) ([]byte, 
 }
 
 // do has one photo dealt with. After a crash another worker has a try: the
-// photo is to blame only if it happens twice.
+// photo is to blame only if it happens twice. It is not to blame if the worker
+// was killed, as the system does when memory runs out: what is found out about a
+// photo must not depend on that, so it is an error.
 func (p *Pool) do(ctx context.Context, asked request, data []byte) (kind uint8, body []byte, err error) {
 	asked.MinimumSide, asked.MaximumMegapixels = uint32(p.limits.MinimumSide), uint32(p.limits.MaximumMegapixels)
 	asked.Unverified = p.limits.Unverified
@@ -126,6 +129,7 @@ func (p *Pool) do(ctx context.Context, asked request, data []byte) (kind uint8, 
 	}
 	defer func() { p.idle <- w }()
 	var crash error
+	var killed bool
 	for range 2 {
 		if w == nil {
 			if w, err = start(p.limits); err != nil {
@@ -136,14 +140,17 @@ func (p *Pool) do(ctx context.Context, asked request, data []byte) (kind uint8, 
 		if crash == nil {
 			return kind, body, nil
 		}
-		w.kill()
+		killed = w.end()
 		w = nil
 		if ctx.Err() != nil {
 			return 0, nil, ctx.Err()
 		}
 	}
-	if errors.Is(crash, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(crash, context.DeadlineExceeded):
 		return 0, nil, reject(DecoderCrash, "took more than %v", patience)
+	case killed:
+		return 0, nil, errors.New("the photo worker was killed, most likely since memory ran out")
 	}
 	return 0, nil, reject(DecoderCrash, "the decoder crashed")
 }
@@ -193,7 +200,7 @@ func start(limits Limits) (*worker, error) {
 		return nil, fmt.Errorf("start photo worker: %w", err)
 	}
 	if first, err := w.out.ReadByte(); err != nil || first != ready {
-		w.kill()
+		w.end()
 		return nil, fmt.Errorf("start photo worker: %s", oneLine("it ended at once: "+stderr.String()))
 	}
 	return w, nil
@@ -232,13 +239,11 @@ func (w *worker) ask(ctx context.Context, asked request, data []byte) (kind uint
 	return head.Kind, body, err
 }
 
-// end lets the worker end by itself.
-func (w *worker) end() {
+// end lets the worker end by itself, which it does when its input ends, whatever
+// it is at. It says whether it was killed.
+func (w *worker) end() (killed bool) {
 	w.in.Close()
 	w.command.Wait()
-}
-
-func (w *worker) kill() {
-	w.command.Process.Kill()
-	w.end()
+	status, ok := w.command.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"image"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -80,17 +82,21 @@ func TestPoolAnswers(t *testing.T) {
 
 // What stands behind the image in files that decodeBadly is bad at.
 const (
-	killer = "kill the decoder"
-	hanger = "hang the decoder"
+	killer  = "kill the decoder"
+	hanger  = "hang the decoder"
+	starver = "starve the decoder"
 )
 
-// decodeBadly is libvips with two faults: it hangs on some files, and aborts the
+// decodeBadly is libvips with three faults: it hangs on some files, on some it is
+// killed as a process is when the system has no memory left, and aborts the
 // process on others, as libvips 8.14 really does where it is asked carelessly to
 // shrink a JPEG with a side of few pixels while loading it.
 func decodeBadly(data []byte, options bimg.Options) ([]byte, error) {
 	switch {
 	case bytes.HasSuffix(data, []byte(hanger)):
 		select {}
+	case bytes.HasSuffix(data, []byte(starver)):
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case bytes.HasSuffix(data, []byte(killer)):
 		options = bimg.Options{Width: 64, Height: 64, Force: true, Type: bimg.TIFF}
 	}
@@ -128,6 +134,17 @@ func TestHangCostsOnePhoto(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := pool.Resize(t.Context(), photo, target); err != nil {
+		t.Error(err)
+	}
+}
+
+// A worker that the system kills says nothing about the photo.
+func TestStarvedWorkerBlamesNoPhoto(t *testing.T) {
+	pool := pool(t, 1)
+	photo := jpegOf(t, scene(50, 40))
+	_, err := pool.Resize(t.Context(), append(slices.Clone(photo), starver...), Target{24, 24, Stretch, grey128})
+	var rejection *Rejection
+	if err == nil || errors.As(err, &rejection) || !strings.Contains(err.Error(), "memory") {
 		t.Error(err)
 	}
 }

@@ -108,6 +108,13 @@ func limitMemory(bytes string) error {
 		return fmt.Errorf("%s=%s: %w", workerVariable, bytes, err)
 	}
 	for resource, value := range map[int]uint64{syscall.RLIMIT_AS: limit, syscall.RLIMIT_CORE: 0} {
+		var given syscall.Rlimit
+		if err := syscall.Getrlimit(resource, &given); err != nil {
+			return fmt.Errorf("limit memory to %d bytes: %w", limit, err)
+		}
+		if value > given.Max {
+			return fmt.Errorf("needs %d MB of memory (address space), and %d are allowed (ulimit -v)", value>>20, given.Max>>20)
+		}
 		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: value, Max: value}); err != nil {
 			return fmt.Errorf("limit memory to %d bytes: %w", limit, err)
 		}
