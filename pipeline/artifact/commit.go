@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // WriteFile replaces a file with content: whole or not at all, and on the disk
@@ -47,6 +49,35 @@ func SyncFolder(folder string) error {
 	return nil
 }
 
+// SyncFileSystem is one barrier instead of a sync for each of many files on the
+// folder's file system.
+func SyncFileSystem(folder string) error {
+	file, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := unix.Syncfs(int(file.Fd())); err != nil {
+		return fmt.Errorf("sync %s: %w", folder, err)
+	}
+	return nil
+}
+
+// MakeFolder is os.MkdirAll for folders whose names survive a loss of power.
+func MakeFolder(folder string) error {
+	if _, err := os.Stat(folder); err == nil {
+		return nil
+	}
+	above := filepath.Dir(folder)
+	if err := MakeFolder(above); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	return SyncFolder(above)
+}
+
 // syncAll syncs every file and folder below a folder, itself last.
 func syncAll(folder string) error {
 	var folders []string
@@ -75,9 +106,9 @@ func syncAll(folder string) error {
 }
 
 // Commit turns the folder that a stage wrote into the artifact root/KEY: lists
-// its files, writes the manifest, syncs everything, renames. A damaged artifact
-// of that key is replaced.
-func Commit(partial, root string, recipe Recipe, informational []string, digests *Digests) (*Manifest, error) {
+// its files but the scratch ones, writes the manifest, syncs everything, renames.
+// A damaged artifact of that key is replaced.
+func Commit(partial, root string, recipe Recipe, informational, scratch []string, digests *Digests) (*Manifest, error) {
 	if err := syncAll(partial); err != nil {
 		return nil, err
 	}
@@ -88,7 +119,7 @@ func Commit(partial, root string, recipe Recipe, informational []string, digests
 	manifest := &Manifest{Recipe: recipe, Key: recipe.Key()}
 	for _, file := range files {
 		switch {
-		case file.Path == ManifestName:
+		case file.Path == ManifestName, Matches(file.Path, scratch):
 		case Matches(file.Path, informational):
 			manifest.Informational = append(manifest.Informational, file)
 		default:

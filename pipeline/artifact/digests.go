@@ -100,7 +100,12 @@ func (d *Digests) Save() error {
 	}
 	sum := sha256.Sum256(text.Bytes())
 	text.Write(sum[:])
-	if err := os.MkdirAll(filepath.Dir(d.path), 0o777); err != nil {
+	if err := MakeFolder(filepath.Dir(d.path)); err != nil {
+		return err
+	}
+	// A loss of power may take a file's content and leave its times. So all that
+	// the cache vouches for must be on the disk before the cache is.
+	if err := SyncFileSystem(filepath.Dir(d.path)); err != nil {
 		return err
 	}
 	// Other than stages, those who only ask save what they learnt at any time.

@@ -120,15 +120,15 @@ func ReadManifest(path string) (*Manifest, error) {
 		}
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	manifest, err := decodeManifest(text)
+	manifest, err := DecodeManifest(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s is %w", path, err)
 	}
 	return manifest, nil
 }
 
-// decodeManifest is the inverse of Encode. Any other text is ErrDamaged.
-func decodeManifest(text []byte) (*Manifest, error) {
+// DecodeManifest checks and reads what Encode gave. Any error is ErrDamaged.
+func DecodeManifest(text []byte) (*Manifest, error) {
 	manifest := new(Manifest)
 	if err := json.Unmarshal(text, manifest); err != nil || !bytes.Equal(manifest.Encode(), text) {
 		return nil, ErrDamaged

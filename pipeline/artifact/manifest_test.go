@@ -20,7 +20,7 @@ func committed(t *testing.T) (root string, manifest *Manifest, digests *Digests)
 	writeFile(t, filepath.Join(partial, "figures", "loss.png"), "picture")
 	digests = OpenDigests(filepath.Join(root, "digests"))
 	recipe := Recipe{Stage: "train", Parameters: map[string]string{"epochs": "3"}, Code: "c", Inputs: map[string]string{"pack": "p"}}
-	manifest, err := Commit(partial, root, recipe, []string{"figures/*"}, digests)
+	manifest, err := Commit(partial, root, recipe, []string{"figures/*"}, nil, digests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func FuzzDecodeManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		manifest := new(Manifest)
 		if err := json.Unmarshal(text, manifest); err != nil {
-			if _, err := decodeManifest(text); !errors.Is(err, ErrDamaged) {
+			if _, err := DecodeManifest(text); !errors.Is(err, ErrDamaged) {
 				t.Fatalf("what is not JSON: %v", err)
 			}
 			return
@@ -123,7 +123,7 @@ func FuzzDecodeManifest(f *testing.F) {
 		// As it stands the check is nearly always wrong; with the right one all
 		// that follows is read.
 		encoded := manifest.Encode()
-		read, err := decodeManifest(encoded)
+		read, err := DecodeManifest(encoded)
 		if err != nil {
 			t.Fatalf("%s is not read again: %v", encoded, err)
 		}

@@ -40,6 +40,8 @@ import (
 	"sync"
 
 	"github.com/gofrs/flock"
+
+	"catdog/pipeline/artifact"
 )
 
 const (
@@ -323,7 +325,7 @@ func (s *Store) put(key string, value []byte) error {
 // takeLock makes this process the store's writer: it sees what others have
 // added meanwhile, and cuts off what a killed one left half-written.
 func (s *Store) takeLock() error {
-	if err := os.MkdirAll(s.folder, 0o777); err != nil {
+	if err := artifact.MakeFolder(s.folder); err != nil {
 		return err
 	}
 	lock := flock.New(filepath.Join(s.folder, "lock"))
@@ -395,21 +397,10 @@ func (s *Store) flush() error {
 	if err := s.segments[len(s.segments)-1].file.Sync(); err != nil {
 		return fmt.Errorf("sync store: %w", err)
 	}
-	for _, name := range []string{s.folder, filepath.Dir(s.folder)} {
-		if err := syncFolder(name); err != nil {
-			return fmt.Errorf("sync store: %w", err)
-		}
+	if err := artifact.SyncFolder(s.folder); err != nil {
+		return fmt.Errorf("sync store: %w", err)
 	}
 	return nil
-}
-
-func syncFolder(name string) error {
-	folder, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
 }
 
 // Close flushes, gives the lock back and closes the files.

@@ -68,8 +68,8 @@ func download(ctx context.Context, reporter *progress.Reporter, from, folder str
 		return nil, err
 	}
 	got, err := sha256Of(file)
-	file.Close()
-	if err != nil {
+	// It is not looked at again under its final name.
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return nil, err
 	}
 	if got != want {

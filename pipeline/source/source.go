@@ -23,6 +23,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
+	"catdog/pipeline/artifact"
 	"catdog/pipeline/params"
 	"catdog/pipeline/source/drawn"
 	"catdog/pipeline/stage"
@@ -86,7 +87,7 @@ func Run(ctx context.Context, job *stage.Job) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("fetch: write the record: %w", err)
 	}
-	if err := os.WriteFile(RecordPath(job.Folder), append(text, '\n'), 0o666); err != nil {
+	if err := artifact.WriteFile(RecordPath(job.Folder), append(text, '\n')); err != nil {
 		return "", fmt.Errorf("fetch: write the record: %w", err)
 	}
 	return record.summary(), nil

@@ -33,6 +33,9 @@ type Definition struct {
 	// Informational are patterns (path.Match on the file's path) of files that
 	// are not part of the artifact's digest.
 	Informational []string
+	// Scratch are patterns of files that are there only to go on from. They are
+	// no part of the artifact, and are removed once that is on the disk.
+	Scratch []string
 	// Published are patterns of files that are copied to
 	// reports/DATASET/EXPERIMENT/.
 	Published []string
@@ -46,7 +49,8 @@ var All = []Definition{
 	{Name: "resize", Inputs: []string{"explore"}, ReadsRaw: true, root: "data/interim/%/resize"},
 	{Name: "pack", Inputs: []string{"resize"}, StoreOf: "resize", root: "data/processed/%"},
 	{Name: "train", Inputs: []string{"pack"}, Engine: true, Resumes: true, root: "models/%",
-		Informational: []string{"*.png", "*.svg", "summary.txt", "runtime.json", "checkpoint*"},
+		Informational: []string{"*.png", "*.svg", "summary.txt", "runtime.json"},
+		Scratch:       []string{"checkpoint*"},
 		Published:     []string{"history.csv"}},
 	{Name: "evaluate", Inputs: []string{"pack", "train"}, Engine: true, PrintsNames: true, root: "data/interim/%/evaluate",
 		Informational: []string{"figures/*"},

@@ -2,13 +2,12 @@ package stage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"catdog/pipeline/artifact"
 )
@@ -113,58 +112,84 @@ func (p *Project) runFetch(definition *Definition, state *State, job *Job, work 
 	current, _ := p.current(definition)
 	_, missing := os.Lstat(p.Raw())
 	present := missing == nil
+	partial := p.Raw() + ".partial"
 	switch {
 	case present && !p.drawn() && current != nil:
 		return "", fmt.Errorf("%s; choose another DATASET, or remove %s and %s first", state.Reasons[0], p.Raw(), p.Pointer(definition))
 	case present && !p.drawn():
-		return p.recordRaw(definition, *state.Recipe, nil, "recorded")
-	case !present && len(p.wanted()) == 0:
+		return p.recordRaw(definition, *state.Recipe)
+	case !present && current != nil:
+		if named, err := p.nameRaw(partial, current.Digest); named || err != nil {
+			return "named what was fetched before", err
+		}
+	}
+	if !present && len(p.wanted()) == 0 {
 		return "", fmt.Errorf(`data set %q has no photos yet: give FROM="photos.zip", or put them into %s`, p.Params.Dataset, p.Raw())
 	}
 
-	partial := p.Raw() + ".partial"
-	sidecar := partial + ".origin.json"
+	sidecar, before := partial+".origin.json", partial+".before"
 	job.Folder, job.Params.Fetch.From = partial, p.wanted()
-	if err := os.RemoveAll(partial); err != nil {
-		return "", err
+	for _, left := range []string{partial, before} {
+		if err := os.RemoveAll(left); err != nil {
+			return "", err
+		}
 	}
-	if err := os.MkdirAll(partial, 0o777); err != nil {
+	if err := artifact.MakeFolder(partial); err != nil {
 		return "", err
 	}
 	summary, err := work()
+	var record []byte
+	if err == nil {
+		record, err = os.ReadFile(sidecar)
+	}
+	if err == nil && present {
+		err = p.replaceable(current, partial)
+	}
 	if err != nil {
 		os.RemoveAll(partial)
 		os.Remove(sidecar)
 		return "", err
 	}
-	record, err := os.ReadFile(sidecar)
+	if err := artifact.SyncFileSystem(partial); err != nil {
+		return "", err
+	}
+	files, err := p.digests.Scan(partial)
 	if err != nil {
-		return "", fmt.Errorf("the record of where the photos came from: %w", err)
+		return "", err
 	}
+	// The photos get their name last: as long as they have none, the next make
+	// runs fetch, which finds and removes what this one left.
 	if present {
-		if err := p.replaceable(current, partial); err != nil {
-			os.RemoveAll(partial)
-			os.Remove(sidecar)
-			return "", err
-		}
-		if err := os.RemoveAll(p.Raw()); err != nil {
+		if err := errors.Join(os.Rename(p.Raw(), before), os.RemoveAll(before)); err != nil {
 			return "", err
 		}
 	}
-	if err := syncFileSystem(partial); err != nil {
-		return "", err
-	}
-	if _, err := p.digests.Scan(partial); err != nil {
-		return "", err
-	}
-	if err := os.Rename(partial, p.Raw()); err != nil {
-		return "", err
-	}
-	p.digests.Moved(partial, p.Raw())
 	if err := os.Remove(sidecar); err != nil {
 		return "", err
 	}
-	return p.recordRaw(definition, *state.Recipe, record, summary)
+	digest := artifact.JointDigest(files)
+	if err := p.pointRaw(definition, *state.Recipe, digest, record); err != nil {
+		return "", err
+	}
+	_, err = p.nameRaw(partial, digest)
+	return summary, err
+}
+
+// nameRaw gives a folder of photos the name of the raw folder, if its content is
+// what the digest says; else it does nothing.
+func (p *Project) nameRaw(partial, digest string) (named bool, err error) {
+	files, err := p.digests.Scan(partial)
+	if absent(err) || err == nil && artifact.JointDigest(files) != digest {
+		return false, nil
+	}
+	if err == nil {
+		err = os.Rename(partial, p.Raw())
+	}
+	if err != nil {
+		return false, err
+	}
+	p.digests.Moved(partial, p.Raw())
+	return true, artifact.SyncFolder(filepath.Dir(p.Raw()))
 }
 
 // replaceable says whether a drawn folder may be drawn anew: it holds what was
@@ -188,9 +213,8 @@ func (p *Project) replaceable(current *artifact.Manifest, partial string) error 
 	return fmt.Errorf("%s was changed by hand and is not overwritten; remove it to have it drawn anew", p.Raw())
 }
 
-// recordRaw writes the pointer of the raw photos. It lists no files: the
-// catalogue does.
-func (p *Project) recordRaw(definition *Definition, recipe artifact.Recipe, record json.RawMessage, summary string) (string, error) {
+// recordRaw takes the photos that lie in the raw folder as they are.
+func (p *Project) recordRaw(definition *Definition, recipe artifact.Recipe) (string, error) {
 	raw, err := p.scanRaw()
 	if err != nil {
 		return "", err
@@ -198,25 +222,12 @@ func (p *Project) recordRaw(definition *Definition, recipe artifact.Recipe, reco
 	if len(raw.files) == 0 {
 		return "", fmt.Errorf("%s is empty", p.Raw())
 	}
-	if record == nil {
-		record = json.RawMessage(`{"kind":"folder"}`)
-	}
-	manifest := &artifact.Manifest{Recipe: recipe, Key: recipe.Key(), Digest: raw.digest, Origin: record}
-	if err := artifact.WriteFile(p.Pointer(definition), manifest.Encode()); err != nil {
-		return "", err
-	}
-	return summary, nil
+	return "recorded", p.pointRaw(definition, recipe, raw.digest, json.RawMessage(`{"kind":"folder"}`))
 }
 
-// syncFileSystem is one barrier instead of a sync for each of many files.
-func syncFileSystem(folder string) error {
-	file, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := unix.Syncfs(int(file.Fd())); err != nil {
-		return fmt.Errorf("sync %s: %w", folder, err)
-	}
-	return nil
+// pointRaw writes the pointer of the raw photos. It lists no files: the
+// catalogue does.
+func (p *Project) pointRaw(definition *Definition, recipe artifact.Recipe, digest string, record json.RawMessage) error {
+	manifest := &artifact.Manifest{Recipe: recipe, Key: recipe.Key(), Digest: digest, Origin: record}
+	return artifact.WriteFile(p.Pointer(definition), manifest.Encode())
 }

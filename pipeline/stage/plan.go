@@ -193,7 +193,7 @@ func (p *Project) publish(definition *Definition, before, now *artifact.Manifest
 			return fmt.Errorf("publish: %w", err)
 		}
 		name := filepath.Join(p.Reports(), file.Path)
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		if err := artifact.MakeFolder(filepath.Dir(name)); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 		if err := artifact.WriteFile(name, content); err != nil {

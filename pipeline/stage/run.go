@@ -33,9 +33,12 @@ func Main(name string, work Work) {
 		fmt.Fprintf(os.Stderr, "usage: %s  (no arguments; DATASET, EXPERIMENT, FROM and SET come from the environment)\n", name)
 		os.Exit(2)
 	}
+	superviseUnlessWorker(name)
 	reporter := progress.New(name, os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	// A second Ctrl-C ends the process at once. One may come twice, from the
+	// terminal and from the supervisor.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	if err := run(ctx, name, work, reporter); err != nil {
 		line := strings.ReplaceAll(err.Error(), "\n", "; ")
 		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.TrimPrefix(line, name+": "))
@@ -96,7 +99,7 @@ func run(ctx context.Context, name string, work Work, reporter *progress.Reporte
 // it returns is called.
 func Lock(ctx context.Context, dataset string, reporter *progress.Reporter) (func() error, error) {
 	folder := filepath.Join("data/interim", dataset)
-	if err := os.MkdirAll(folder, 0o777); err != nil {
+	if err := artifact.MakeFolder(folder); err != nil {
 		return nil, err
 	}
 	lock := flock.New(filepath.Join(folder, "lock"))
@@ -184,7 +187,7 @@ func (p *Project) compute(ctx context.Context, definition *Definition, state *St
 		}
 		return "", err
 	}
-	manifest, err := artifact.Commit(job.Folder, root, *state.Recipe, definition.Informational, p.digests)
+	manifest, err := artifact.Commit(job.Folder, root, *state.Recipe, definition.Informational, definition.Scratch, p.digests)
 	if err != nil {
 		return "", err
 	}
@@ -214,7 +217,7 @@ func (p *Project) prepare(definition *Definition, root, folder string) error {
 			}
 		}
 	}
-	if err := os.MkdirAll(folder, 0o777); err != nil {
+	if err := artifact.MakeFolder(folder); err != nil {
 		return fmt.Errorf("make the folder to write into: %w", err)
 	}
 	// Files that a killed run was about to replace others with have names with
@@ -232,7 +235,8 @@ func (p *Project) prepare(definition *Definition, root, folder string) error {
 }
 
 // point makes an artifact the current one: first the copies that are
-// committed, then, last and atomically, the pointer.
+// committed, then, last and atomically, the pointer. What the stage needed only
+// to go on from goes before it.
 func (p *Project) point(definition *Definition, manifest *artifact.Manifest) error {
 	before, err := p.current(definition)
 	if err != nil && !absent(err) && !errors.Is(err, artifact.ErrDamaged) {
@@ -240,6 +244,17 @@ func (p *Project) point(definition *Definition, manifest *artifact.Manifest) err
 	}
 	if err := p.publish(definition, before, manifest); err != nil {
 		return err
+	}
+	for _, pattern := range definition.Scratch {
+		left, err := filepath.Glob(filepath.Join(p.folder(definition, manifest), pattern))
+		if err != nil {
+			return err
+		}
+		for _, name := range left {
+			if err := os.Remove(name); err != nil {
+				return fmt.Errorf("remove what is needed no more: %w", err)
+			}
+		}
 	}
 	return artifact.WriteFile(p.Pointer(definition), manifest.Encode())
 }

@@ -102,6 +102,9 @@ func (p *pipe) work(name string) Work {
 		}
 		write(p.t, filepath.Join(job.Folder, file), content.String())
 		write(p.t, filepath.Join(job.Folder, "runtime.json"), "{}")
+		if definition.Resumes {
+			write(p.t, filepath.Join(job.Folder, "checkpoint"), "state")
+		}
 		return "done", p.fail[name]
 	}
 }

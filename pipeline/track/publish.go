@@ -77,7 +77,7 @@ func publish(_ []string, out io.Writer) error {
 	}
 	recipe := artifact.Recipe{Stage: "publish", Inputs: map[string]string{"train": manifests["train"].Digest, "evaluate": manifests["evaluate"].Digest}}
 	digests := artifact.OpenDigests(filepath.Join(os.TempDir(), "no-such-cache"))
-	manifest, err := artifact.Commit(partial, PublishedFolder, recipe, nil, digests)
+	manifest, err := artifact.Commit(partial, PublishedFolder, recipe, nil, nil, digests)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"catdog/pipeline/artifact"
 	"catdog/pipeline/train/record"
 	"catdog/pipeline/weights"
 )
@@ -70,7 +68,7 @@ func (c *checkpoint) save(path string) error {
 	if err := weights.Write(path, tensors, metadata); err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
-	return artifact.SyncFolder(filepath.Dir(path))
+	return nil
 }
 
 func checksum(tensors []weights.Tensor, metadata map[string]string) (string, error) {

@@ -57,7 +57,8 @@ func attempt(ctx context.Context, t testing.TB, folder string, p params.Train, t
 	return l, r.finish(l, description, info, "fake")
 }
 
-// outputs are a folder's files but runtime.json, which holds times.
+// outputs are a folder's files but those that hold times: runtime.json, and the
+// checkpoint, which is there until the artifact is.
 func outputs(t testing.TB, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -66,7 +67,7 @@ func outputs(t testing.TB, folder string) map[string]string {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if entry.Name() == "runtime.json" {
+		if entry.Name() == "runtime.json" || entry.Name() == checkpointName {
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(folder, entry.Name()))

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -36,7 +35,7 @@ const (
 // final.safetensors, model.json, hyperparameters.json, history.csv,
 // summary.txt, network.svg, loss.png, accuracy.png and runtime.json. A
 // checkpoint that an earlier attempt left in job.Folder is gone on with, to
-// the same bytes; it is removed in the end.
+// the same bytes.
 func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 	data, err := openPack(job)
 	if err != nil {
@@ -265,7 +264,8 @@ func (r run) begin(l *loop, description *network.Description) error {
 	return nil
 }
 
-// finish writes what training leaves behind; the checkpoint goes last.
+// finish writes what training leaves behind. The checkpoint stays: it is needed
+// until all of that is on the disk under its name, see stage.Definition.Scratch.
 func (r run) finish(l *loop, description *network.Description, info model.Info, device string) error {
 	if err := l.recorder.Finish(); err != nil {
 		return err
@@ -290,9 +290,6 @@ func (r run) finish(l *loop, description *network.Description, info model.Info, 
 		if err := artifact.WriteFile(filepath.Join(r.folder, name), content); err != nil {
 			return err
 		}
-	}
-	if err := os.Remove(l.checkpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove the checkpoint: %w", err)
 	}
 	return nil
 }

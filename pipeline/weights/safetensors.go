@@ -13,7 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/renameio/v2"
+	"catdog/pipeline/artifact"
 )
 
 // A safetensors file is the header's length (8 bytes, little endian), the
@@ -45,10 +45,7 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("write weights %s: %w", path, err)
 	}
-	if err := renameio.WriteFile(path, content, 0o644); err != nil {
-		return fmt.Errorf("write weights %s: %w", path, err)
-	}
-	return nil
+	return artifact.WriteFile(path, content)
 }
 
 // Encode returns the bytes that Write writes.

@@ -167,7 +167,7 @@ func (r *Recorder) write() error {
 }
 
 func (r *Recorder) replace(name string, content []byte) error {
-	if err := renameio.WriteFile(filepath.Join(r.options.Folder, name), content, 0o644); err != nil {
+	if err := renameio.WriteFile(filepath.Join(r.options.Folder, name), content, 0o644, renameio.WithTempDir(r.options.Folder)); err != nil {
 		return fmt.Errorf("record %s: %w", name, err)
 	}
 	return nil
