@@ -63,7 +63,9 @@ build: bin/.built
 # of its own, which is gone as soon as it was read. (It is there, empty, at
 # first, since make speaks of a missing file as of an error.)
 ifneq ($(filter all verify $(STAGES),$(GOALS)),)
-PLAN := $(shell { mkdir -p build && plan=build/plan.$$PPID.mk && touch -d @0 $$plan && echo $$plan; } 2>/dev/null)
+# One that was killed may have left its own.
+PLAN := $(shell { mkdir -p build && plan=build/plan.$$PPID.mk && touch -d @0 $$plan && echo $$plan; \
+	IFS=.; for old in build/plan.*; do set -- $$old; [ -e /proc/$$2 ] || rm -f "$$old"; done; } 2>/dev/null)
 $(if $(PLAN),,$(error build/ cannot be written into))
 ifeq ($(MAKE_RESTARTS),)
 include $(PLAN)
@@ -131,7 +133,7 @@ test: build/setup  ## every fast test
 test-long: bin/.built  ## what takes minutes: every row of what reruns against a build from nothing, code that changes
 	go test -timeout 60m ./pipeline/miniature -long
 
-torture: bin/.built  ## KILLS=100 FLIPS=10000 MENDS=200: kills, full disks, flipped bytes; reports/reliability.md
+torture: bin/.built  ## KILLS=100 OPERATIONS=400 STATES=700 FLIPS=10000 MENDS=200: kills, lost power, shortages, flips; reports/reliability.md
 	go run ./pipeline/torture
 
 hostile: bin/.built  ## MUTATIONS=10000 [PHOTOS=data.zip]: mutated images of every format, clean photos; reports/hostile-input.md

@@ -1,7 +1,9 @@
 package miniature
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -134,5 +136,23 @@ func TestAnotherEngine(t *testing.T) {
 	set(t, p, "train.device", "auto")
 	if events := mustMake(t, p); len(events) > 0 {
 		t.Errorf("back on the CPU: %q", events)
+	}
+}
+
+// TestKilledMakeLeavesNoPlan: the next make removes the plan of one that was
+// killed, and leaves alone that of one which runs.
+func TestKilledMakeLeavesNoPlan(t *testing.T) {
+	t.Parallel()
+	p := project(t)
+	ended := exec.Command("true")
+	check(t, ended.Run())
+	for _, name := range []string{"build/plan.%d.mk", "build/plan.%d.mk.new"} {
+		check(t, os.WriteFile(p.Path(fmt.Sprintf(name, ended.Process.Pid)), nil, 0o666))
+	}
+	running := p.Path(fmt.Sprintf("build/plan.%d.mk", os.Getpid()))
+	check(t, os.WriteFile(running, nil, 0o666))
+	mustMake(t, p)
+	if left, err := filepath.Glob(p.Path("build/plan.*")); err != nil || len(left) != 1 || left[0] != running {
+		t.Errorf("left %v, %v", left, err)
 	}
 }
