@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type Project struct {
 	Folder string
 	// Env is added to the environment of what runs in the folder.
 	Env []string
+	// As is the user who runs it, nil for this process's own.
+	As *syscall.Credential
 }
 
 // small are the parameters that differ from the checkout's.
@@ -131,7 +134,7 @@ func (p *Project) Clone(folder string) (*Project, error) {
 	if err := copyTree(p.Folder, folder); err != nil {
 		return nil, err
 	}
-	return &Project{Folder: folder, Env: slices.Clone(p.Env)}, nil
+	return &Project{Folder: folder, Env: slices.Clone(p.Env), As: p.As}, nil
 }
 
 // copyTree copies a file or folder with its times and links; tests' data is
@@ -212,6 +215,9 @@ func (p *Project) Command(program string, words ...string) *exec.Cmd {
 	command := exec.Command(program, words...)
 	command.Dir = p.Folder
 	command.Env = append(environment(), p.Env...)
+	if p.As != nil {
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: p.As}
+	}
 	return command
 }
 

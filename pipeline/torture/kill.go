@@ -3,113 +3,69 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"math/rand/v2"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
-
-	"catdog/pipeline/miniature"
-	"catdog/pipeline/stage"
 )
 
 // kills ends every stage, and make itself, at random moments with SIGKILL.
-func (t *torturer) kills() error {
+func (t *torturer) kills() (string, error) {
 	count := number("KILLS", 100)
-	fmt.Fprintf(&t.report, "## Killed\n\nkill -9 of a stage with all its processes, and of make with all of its, at a random moment of its run.\n\n")
-	fmt.Fprintf(&t.report, "| what | kills | while it ran | left a folder to go on in | recovered to the same bytes |\n|---|---:|---:|---:|---:|\n")
-	for _, definition := range stage.All {
-		program := filepath.Join("bin", definition.Name)
-		forget := func() error { return t.forget(&definition) }
-		if err := t.killMany(definition.Name, count, forget, program); err != nil {
-			return err
+	rows, err := t.eachSubject(func(s subject) (string, error) {
+		counts, err := t.killMany(s, count)
+		if err != nil {
+			return "", err
 		}
-	}
-	forgetAll := func() error {
-		for _, folder := range []string{"data", "models", "reports"} {
-			if err := os.RemoveAll(t.project.Path(folder)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := t.killMany("make, from nothing", count, forgetAll, "make"); err != nil {
-		return err
-	}
-	t.report.WriteString("\n")
-	return nil
+		return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", s.name, count, counts.of("killed"), counts.of("resumable"), counts.of("recovered")), nil
+	})
+	return "## Killed at random moments\n\nkill -9 of a stage with all its processes, and of make with all of its, at a random moment of its run.\n\n" +
+		"| what | kills | while it ran | left a checkpoint to go on from | recovered to the same bytes |\n|---|---:|---:|---:|---:|\n" + rows + "\n", err
 }
 
-// forget removes what a stage made, so that it has to run.
-func (t *torturer) forget(definition *stage.Definition) error {
-	remove := []string{definition.Root("sample"), definition.Pointer("sample", miniature.Experiment)}
-	switch definition.Name {
-	case "fetch":
-		remove[0] = "data/raw/sample"
-	case "explore", "resize":
-		remove = append(remove, "data/interim/sample/store")
-	}
-	for _, name := range remove {
-		if err := os.RemoveAll(t.project.Path(name)); err != nil {
-			return err
+func (t *torturer) killMany(s subject, count int) (*tally, error) {
+	counts := newTally()
+	var length time.Duration
+	err := t.alone(func(p *place) error {
+		started := time.Now()
+		if output, err := s.run(p); err != nil {
+			return fmt.Errorf("%s: %w: %s", s.name, err, output)
 		}
-	}
-	return nil
-}
-
-func (t *torturer) killMany(name string, count int, forget func() error, program string) error {
-	if err := forget(); err != nil {
+		length = time.Since(started)
+		_, _, err := p.recovers(s.name+", undisturbed", s.dataset, s.recover...)
 		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	started := time.Now()
-	if undisturbed := t.project.Run(t.programPath(program)); undisturbed.Status != 0 {
-		return fmt.Errorf("%s: %s", program, undisturbed.Errors)
-	}
-	length := time.Since(started)
-	if _, _, err := t.recovers(name + ", undisturbed"); err != nil {
-		return err
-	}
-	var running, resumable, recovered int
-	for i := range count {
-		if err := forget(); err != nil {
-			return err
-		}
-		moment := time.Duration(t.random.Float64() * float64(length))
-		killed, err := t.killOne(program, moment)
+	return counts, t.each("kills of "+s.name, count, func(p *place, random *rand.Rand, i int) error {
+		moment := time.Duration(random.Float64() * float64(length))
+		what := fmt.Sprintf("%s, killed after %s", s.name, moment)
+		killed, err := s.kill(p, moment)
 		if err != nil {
 			return err
 		}
-		if killed {
-			running++
+		counts.addIf(killed, "killed")
+		counts.addIf(p.resumable(), "resumable")
+		if left, err := s.leftOver(p); err != nil || left != "" {
+			p.say("%s: left over: %s %v", what, left, err)
 		}
-		if left, _ := filepath.Glob(t.project.Path("models/sample/*.partial")); len(left) > 0 {
-			resumable++
-		}
-		_, ok, err := t.recovers(fmt.Sprintf("%s, kill %d after %s", name, i+1, moment))
-		if err != nil {
-			return err
-		}
-		if ok {
-			recovered++
-		}
-	}
-	fmt.Fprintf(os.Stderr, "torture   %s: %d kills, %d while it ran, %d recovered\n", name, count, running, recovered)
-	fmt.Fprintf(&t.report, "| %s | %d | %d | %d | %d |\n", name, count, running, resumable, recovered)
-	return nil
+		_, ok, err := p.recovers(what, s.dataset, s.recover...)
+		counts.addIf(ok, "recovered")
+		return err
+	})
 }
 
-// programPath is a program of the project's bin, or of the system.
-func (t *torturer) programPath(program string) string {
-	if filepath.Dir(program) == "bin" {
-		return t.project.Path(program)
-	}
-	return program
-}
-
-// killOne starts a program and kills it, with all of its children, after a
+// kill starts the subject and kills it, with all of its children, after a
 // while. It says whether it still ran.
-func (t *torturer) killOne(program string, after time.Duration) (bool, error) {
-	command := t.project.Command(t.programPath(program))
+func (s subject) kill(p *place, after time.Duration) (bool, error) {
+	if err := p.remove(s.forget...); err != nil {
+		return false, err
+	}
+	command := s.command(p)
+	var output strings.Builder
+	command.Stderr = &output
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := command.Start(); err != nil {
 		return false, err
@@ -128,5 +84,5 @@ func (t *torturer) killOne(program string, after time.Duration) (bool, error) {
 		}
 		return true, nil
 	}
-	return false, fmt.Errorf("%s failed by itself: %w", program, err)
+	return false, fmt.Errorf("%s failed by itself: %w: %s", s.name, err, output.String())
 }

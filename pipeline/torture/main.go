@@ -1,40 +1,37 @@
 // Torture tries to make the pipeline lose or mix something: it kills stages at
-// random moments, fills the disk, takes rights and file descriptors away and
-// flips bytes of what is stored, each time on a miniature of the project, and
-// compares what the next make gives with an undisturbed run. It writes
-// reports/reliability.md.
+// random moments and before each operation that changes a file, cuts the power,
+// takes disk space, memory, rights and file descriptors away, and flips bytes of
+// what is stored, each time on a miniature of the project, and compares what the
+// next make gives with an undisturbed run. It writes reports/reliability.md.
 //
-// KILLS (100 for each stage), FLIPS (10000), MENDS (200) and SEED say how much.
+// How much of it is said by the environment: KILLS (100; at random moments, of
+// each stage), OPERATIONS (400; kills before an operation, at most, of each
+// stage), STATES (700; makes after a loss of power), FLIPS (10000), MENDS (200),
+// SEED, and PLACES, how many trials run at a time (one a core). ONLY names one
+// part, whose figures are then printed and not kept.
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/miniature"
+	"catdog/pipeline/torture/tracer"
 )
 
 func main() {
+	tracer.ExecIfTracee()
 	if err := run(); err != nil {
 		fmt.Fprintf(os.Stderr, "torture: %s\n", err)
 		os.Exit(1)
 	}
-}
-
-// A torturer holds what the trials share.
-type torturer struct {
-	project   *miniature.Project
-	reference *state
-	random    *rand.Rand
-	scratch   string
-	report    bytes.Buffer
-	// wrong is how many trials did not end as they should.
-	wrong int
 }
 
 func run() error {
@@ -42,43 +39,77 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp("", "torture")
+	t, err := newTorturer(checkout)
 	if err != nil {
 		return err
 	}
-	project, err := miniature.New(checkout, filepath.Join(scratch, "project"))
+	started := time.Now()
+	defer t.count()()
+	report, err := t.all(os.Getenv("ONLY"))
 	if err != nil {
+		return fmt.Errorf("%w (see %s)", err, t.scratch)
+	}
+	report = fmt.Sprintf("%s%s\nOf all trials, %d went wrong.\n", introduction, report, t.wrong)
+	if err := keep(checkout, report, os.Getenv("ONLY") != ""); err != nil {
 		return err
 	}
-	// Several epochs, so that a killed training has checkpoints to go on from.
-	if err := project.Set("train.epochs", "8"); err != nil {
-		return err
+	if t.wrong > 0 {
+		return fmt.Errorf("%d trials went wrong; what the first ones left is in %s", t.wrong, t.scratch)
 	}
-	if made := project.Make(); made.Status != 0 {
-		return fmt.Errorf("the undisturbed make: %s", made.Errors)
-	}
-	t := &torturer{project: project, scratch: scratch, random: rand.New(rand.NewPCG(uint64(number("SEED", 1)), 0))}
-	if t.reference, err = stateOf(project); err != nil {
-		return err
-	}
-	t.report.WriteString(introduction)
-	for _, part := range []func() error{t.kills, t.shortages, t.flips, t.mends} {
-		if err := part(); err != nil {
-			return fmt.Errorf("%w (see %s)", err, project.Folder)
+	t.progress.Say("nothing went wrong (%s)", time.Since(started).Round(time.Second))
+	return os.RemoveAll(t.scratch)
+}
+
+// A part is one kind of torture; it returns its section of the report.
+type part struct {
+	name string
+	run  func() (section string, err error)
+}
+
+// all runs the parts, or only one, and returns their sections. Parts that leave
+// all places as they find them share them.
+func (t *torturer) all(only string) (string, error) {
+	var report strings.Builder
+	known := only == ""
+	for _, phase := range [][]part{
+		{{"kills", t.kills}, {"operations", t.operations}, {"trainings", t.trainings}, {"flips", t.flips}, {"mends", t.mends}},
+		{{"power", t.power}},
+		{{"shortages", t.shortages}},
+	} {
+		sections := make([]string, len(phase))
+		var group errgroup.Group
+		for i, part := range phase {
+			if only != "" && only != part.name {
+				continue
+			}
+			known = true
+			group.Go(func() (err error) {
+				sections[i], err = part.run()
+				return err
+			})
 		}
+		if err := group.Wait(); err != nil {
+			return "", err
+		}
+		report.WriteString(strings.Join(sections, ""))
+	}
+	if !known {
+		return "", fmt.Errorf("ONLY=%s: there is no such part", only)
+	}
+	return report.String(), nil
+}
+
+// keep writes the report, or, of a part, prints it.
+func keep(checkout, report string, part bool) error {
+	if part {
+		_, err := os.Stdout.WriteString(report)
+		return err
 	}
 	path := filepath.Join(checkout, "reports/reliability.md")
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	if err := artifact.WriteFile(path, t.report.Bytes()); err != nil {
-		return err
-	}
-	if t.wrong > 0 {
-		return fmt.Errorf("%d trials went wrong: %s; the last state is in %s", t.wrong, path, scratch)
-	}
-	fmt.Println(path)
-	return os.RemoveAll(scratch)
+	return artifact.WriteFile(path, []byte(report))
 }
 
 const introduction = `# Reliability
@@ -95,42 +126,4 @@ func number(name string, otherwise int) int {
 		return value
 	}
 	return otherwise
-}
-
-// say notes a trial that went wrong.
-func (t *torturer) say(format string, values ...any) {
-	t.wrong++
-	fmt.Fprintf(os.Stderr, "torture   WRONG: "+format+"\n", values...)
-}
-
-// recovers runs make and compares what it leaves with the undisturbed run.
-func (t *torturer) recovers(what string) (miniature.Result, bool, error) {
-	made := t.project.Make()
-	if made.Status != 0 {
-		t.say("%s: make: status %d\n%s", what, made.Status, made.Errors)
-		return made, false, t.restore()
-	}
-	now, err := stateOf(t.project)
-	if err != nil {
-		return made, false, err
-	}
-	if difference := t.reference.difference(now); difference != "" {
-		t.say("%s: %s\n%s", what, difference, made.Errors)
-		return made, false, t.restore()
-	}
-	return made, true, nil
-}
-
-// restore makes all from nothing, so that one wrong trial does not spoil the
-// next ones.
-func (t *torturer) restore() error {
-	for _, folder := range []string{"data", "models", "reports"} {
-		if err := os.RemoveAll(t.project.Path(folder)); err != nil {
-			return err
-		}
-	}
-	if made := t.project.Make(); made.Status != 0 {
-		return fmt.Errorf("a make from nothing: %s", made.Errors)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -19,16 +20,23 @@ import (
 // the same in it.
 type state struct{ files map[string]string }
 
-func stateOf(p *miniature.Project) (*state, error) {
+// stateOf is what lies there of a data set. What is of none counts for sample.
+func stateOf(p *miniature.Project, dataset string) (*state, error) {
 	s := &state{map[string]string{}}
-	for _, folder := range []string{"data", "models", "reports", "build"} {
+	for _, folder := range append([]string{"build"}, made...) {
 		err := filepath.WalkDir(p.Path(folder), func(name string, item fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == p.Path(folder) {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
 			path, err := filepath.Rel(p.Folder, name)
 			if err != nil {
 				return err
+			}
+			if (strings.Contains("/"+path, "/"+pets)) != (dataset == pets) {
+				return nil
 			}
 			if item.IsDir() {
 				s.files[path+"/"] = ""
@@ -48,7 +56,7 @@ func stateOf(p *miniature.Project) (*state, error) {
 func essence(name string) (string, error) {
 	base := filepath.Base(name)
 	switch {
-	case base == "runtime.json", strings.HasPrefix(base, "digests"), base == "lock", strings.HasSuffix(base, ".segment"), strings.HasPrefix(base, "checkpoint"):
+	case base == "runtime.json", strings.HasPrefix(base, "digests"), base == "lock", strings.HasSuffix(base, ".segment"):
 		return "", nil
 	case filepath.Ext(base) == ".json":
 		if manifest, err := artifact.ReadManifest(name); err == nil {
