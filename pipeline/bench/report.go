@@ -29,7 +29,7 @@ type Row struct {
 	Name string `json:"name"` // what is measured
 	// Ours and Peer are medians over the rounds.
 	Ours     float64 `json:"ours"`
-	Peer     float64 `json:"peer"`
+	Peer     float64 `json:"peer"` // 0, without a name, where there is none
 	PeerName string  `json:"peer_name"`
 	Unit     string  `json:"unit"`
 	// Ratio is above 1 where we are better: Ours/Peer, or Peer/Ours where less
@@ -40,6 +40,19 @@ type Row struct {
 	Rounds    int         `json:"rounds,omitempty"`
 	OursRange *[2]float64 `json:"ours_range,omitempty"`
 	PeerRange *[2]float64 `json:"peer_range,omitempty"`
+	// OfPeak and OfBandwidth are shares of what the machine can do at most, in
+	// multiply-adds and in bytes to and from memory, where that was measured.
+	OfPeak      float64 `json:"of_peak,omitempty"`
+	OfBandwidth float64 `json:"of_bandwidth,omitempty"`
+}
+
+// String is the row in one line.
+func (r Row) String() string {
+	text := fmt.Sprintf("%s: %s %s", r.Name, figure(r.Ours), r.Unit)
+	if r.PeerName != "" {
+		text += fmt.Sprintf(", %s %s: ratio %s", r.PeerName, figure(r.Peer), figure(r.Ratio))
+	}
+	return text
 }
 
 // A Run is how the rows of one part came about.
@@ -150,13 +163,7 @@ func (r *Report) markdown() string {
 		for _, note := range run.Notes {
 			fmt.Fprintf(&b, "Note: %s.\n\n", note)
 		}
-		b.WriteString("| measured | unit | ours | peer | | ratio |\n|---|---|---:|---:|---|---:|\n")
-		for _, row := range r.Rows {
-			if row.Part == p.name {
-				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", row.Name, row.Unit,
-					withRange(row.Ours, row.OursRange), withRange(row.Peer, row.PeerRange), row.PeerName, figure(row.Ratio))
-			}
-		}
+		table(&b, slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return row.Part != p.name }))
 		fmt.Fprintf(&b, "\n`%s`, load of the machine in the minute before: %.1f.\n", run.Command, run.Load)
 	}
 
@@ -172,6 +179,39 @@ func (r *Report) markdown() string {
 		"`PHOTOS=folder` takes the JPEGs of that folder for `resize` in place of drawn ones. " +
 		"Nothing else should run meanwhile. The same numbers, with more digits, are in benchmarks.json.\n")
 	return b.String()
+}
+
+// table writes rows; columns that are empty throughout are left out.
+func table(b *strings.Builder, rows []Row) {
+	shares := slices.ContainsFunc(rows, func(row Row) bool { return row.OfPeak+row.OfBandwidth > 0 })
+	b.WriteString("| measured | unit | ours | peer | | ratio |")
+	if shares {
+		b.WriteString(" of peak | of bandwidth |")
+	}
+	b.WriteString("\n|---|---|---:|---:|---|---:|")
+	if shares {
+		b.WriteString("---:|---:|")
+	}
+	b.WriteString("\n")
+	for _, row := range rows {
+		peer, ratio := "", ""
+		if row.PeerName != "" {
+			peer, ratio = withRange(row.Peer, row.PeerRange), figure(row.Ratio)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |", row.Name, row.Unit, withRange(row.Ours, row.OursRange), peer, row.PeerName, ratio)
+		if shares {
+			fmt.Fprintf(b, " %s | %s |", percent(row.OfPeak), percent(row.OfBandwidth))
+		}
+		b.WriteString("\n")
+	}
+}
+
+// percent is a share in percent, nothing for 0.
+func percent(share float64) string {
+	if share == 0 {
+		return ""
+	}
+	return figure(100*share) + " %"
 }
 
 // withRange is a number with the range it came from.
