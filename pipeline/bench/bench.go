@@ -46,7 +46,7 @@ type part struct {
 }
 
 // parts are in the order of the report.
-var parts = []part{trainPart, layersPart, resizePart, packPart, makePart}
+var parts = []part{trainPart, batchesPart, epochsPart, layersPart, inferencePart, resizePart, packPart, makePart}
 
 // A session is one run of a part.
 type session struct {

@@ -33,7 +33,7 @@ type Row struct {
 	PeerName string  `json:"peer_name"`
 	Unit     string  `json:"unit"`
 	// Ratio is above 1 where we are better: Ours/Peer, or Peer/Ours where less
-	// is better.
+	// is better; 0 where that is none.
 	Ratio float64 `json:"ratio"`
 	// Rounds is how often each was measured, in turn. OursRange and PeerRange
 	// are the least and the most; all absent where there is but one number.
@@ -50,7 +50,7 @@ type Row struct {
 func (r Row) String() string {
 	text := fmt.Sprintf("%s: %s %s", r.Name, figure(r.Ours), r.Unit)
 	if r.PeerName != "" {
-		text += fmt.Sprintf(", %s %s: ratio %s", r.PeerName, figure(r.Peer), figure(r.Ratio))
+		text += fmt.Sprintf(", %s %s: ratio %s", r.PeerName, figure(r.Peer), ratioOf(r))
 	}
 	return text
 }
@@ -196,7 +196,7 @@ func table(b *strings.Builder, rows []Row) {
 	for _, row := range rows {
 		peer, ratio := "", ""
 		if row.PeerName != "" {
-			peer, ratio = withRange(row.Peer, row.PeerRange), figure(row.Ratio)
+			peer, ratio = withRange(row.Peer, row.PeerRange), ratioOf(row)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |", row.Name, row.Unit, withRange(row.Ours, row.OursRange), peer, row.PeerName, ratio)
 		if shares {
@@ -204,6 +204,14 @@ func table(b *strings.Builder, rows []Row) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// ratioOf is the row's ratio, a dash where it would be to nothing.
+func ratioOf(row Row) string {
+	if row.Ratio == 0 {
+		return "–"
+	}
+	return figure(row.Ratio)
 }
 
 // percent is a share in percent, nothing for 0.
