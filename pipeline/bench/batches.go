@@ -39,7 +39,7 @@ func (s *session) measureBatchesOf(name string) (rows []Row, err error) {
 			usual = i
 		}
 	}
-	samples, err := rates(s, all, min(3, s.rounds()), s.turn()*2/3)
+	samples, err := rates(s, all, min(3, s.rounds()), s.turn()/2)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ const smallResidual = "residual-32"
 func measureEpochs(s *session) (rows []Row, err error) {
 	steps, sizes := 60, []int{2_000, 20_000, 200_000, 1_000_000}
 	if s.Quick {
-		steps, sizes = 1, []int{1_000}
+		steps, sizes = 1, []int{200}
 	}
 	const bare = "ours, batches ready"
 	batch := workloads["residual"].batch
@@ -83,7 +83,7 @@ func (s *session) onPack(p syntheticPack, kind, network string, rounds int) (sam
 		}
 		all = append(all, c)
 	}
-	return rates(s, all, rounds, 2*s.turn())
+	return rates(s, all, rounds, s.turn())
 }
 
 // A syntheticPack is noise with so many images in each split.

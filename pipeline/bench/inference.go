@@ -33,17 +33,20 @@ var inferencePart = part{
 }
 
 const (
-	storedSide    = 72 // px of the images that inputs are cropped from
-	inferredCount = 1024
-	onnxRuntime   = "ONNX Runtime"
+	storedSide  = 72 // px of the images that inputs are cropped from
+	onnxRuntime = "ONNX Runtime"
 )
 
 func measureInference(s *session) (rows []Row, err error) {
 	if err := s.needPython("peers", "requirements.txt"); err != nil {
 		return nil, err
 	}
+	images, photos := 512, 400
+	if s.Quick {
+		images, photos = 16, 8
+	}
 	pixels := filepath.Join(s.folder, "pixels")
-	if err := os.WriteFile(pixels, noise(inferredCount*storedSide*storedSide*3), 0o666); err != nil {
+	if err := os.WriteFile(pixels, noise(images*storedSide*storedSide*3), 0o666); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"four-blocks", "residual"} {
@@ -60,11 +63,7 @@ func measureInference(s *session) (rows []Row, err error) {
 		rows = append(rows, more(workloads[name].label+", from decoded pixels", "images/s", samples[0], onnxRuntime, samples[1]))
 	}
 
-	count := 400
-	if s.Quick {
-		count = 8
-	}
-	names, err := drawPhotos(s, filepath.Join(s.folder, "photos"), count)
+	names, err := drawPhotos(s, filepath.Join(s.folder, "photos"), photos)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,8 @@ func (s *session) measureLayersOf(load workload, own, theirs device.Device, most
 		return nil, err
 	}
 	ourTimes, peerTimes := make([]sample, len(ours)), make([]sample, len(ours))
-	for range s.rounds() {
+	rounds := min(3, s.rounds())
+	for range rounds {
 		for i := range ours {
 			if err := s.Err(); err != nil {
 				return nil, err
@@ -100,7 +101,7 @@ func (s *session) measureLayersOf(load workload, own, theirs device.Device, most
 		}
 	}
 	var rows []Row
-	total := make(sample, s.rounds())
+	total := make(sample, rounds)
 	for i, o := range ours {
 		name := load.label + ", " + o.name
 		if o.count > 1 {

@@ -142,7 +142,7 @@ func (r *Report) write(folder string) error {
 func (r *Report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
-	b.WriteString("Each line is this project beside a peer that does the same work on the same machine in the same run. " +
+	b.WriteString("Each line is this project beside a peer that does the same work on the same machine in the same run, or beside itself where the peer says *ours*. " +
 		"Contenders are processes of their own that wait while another one works, and take turns: " +
 		"the figures are medians over the rounds, in brackets the least and the most. A ratio above 1 says that this project is better.\n\n")
 	fmt.Fprintf(&b, "Machine: %s.\n\n", r.Machine)
@@ -168,7 +168,7 @@ func (r *Report) markdown() string {
 	}
 
 	b.WriteString("\n## How to get them\n\n")
-	b.WriteString("`make bench` measures everything in about ten minutes and `make bench ONLY=train` one part; the others' lines stay. The parts: ")
+	b.WriteString("`make bench` measures everything in about twelve minutes and `make bench ONLY=train` one part; the others' lines stay. The parts: ")
 	for i, p := range parts {
 		if i > 0 {
 			b.WriteString(", ")
