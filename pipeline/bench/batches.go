@@ -24,7 +24,8 @@ func (s *session) measureBatchesOf(name string) (rows []Row, err error) {
 	load := workloads[name]
 	sizes := []int{8, 16, 32, 64, 128, 256, 512}
 	if s.Quick {
-		sizes = []int{8, load.batch}
+		load.batch = 4
+		sizes = []int{2, load.batch}
 	}
 	var all []*contender
 	defer func() { s.closeAll(all) }()

@@ -35,13 +35,12 @@ var epochsPart = part{
 const smallResidual = "residual-32"
 
 func measureEpochs(s *session) (rows []Row, err error) {
-	steps, sizes := 60, []int{2_000, 20_000, 200_000, 1_000_000}
+	steps, batch, sizes := 60, workloads["residual"].batch, []int{2_000, 20_000, 200_000, 1_000_000}
 	if s.Quick {
-		steps, sizes = 1, []int{200}
+		steps, batch, sizes = 1, 4, []int{20}
 	}
 	const bare = "ours, batches ready"
-	batch := workloads["residual"].batch
-	samples, err := s.onPack(syntheticPack{storedSide, steps * batch, batch}, "stage", "residual", min(2, s.rounds()))
+	samples, err := s.onPack(syntheticPack{storedSide, steps * batch, batch}, assignment{Kind: "stage", Network: "residual", Batch: batch}, min(2, s.rounds()))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +52,7 @@ func measureEpochs(s *session) (rows []Row, err error) {
 			continue
 		}
 		s.Reporter.Say("measures training on a pack of %s rows", humanize.Comma(int64(size)))
-		samples, err := s.onPack(p, "pack-training", smallResidual, min(3, s.rounds()))
+		samples, err := s.onPack(p, assignment{Kind: "pack-training", Network: smallResidual, Batch: batch}, min(3, s.rounds()))
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +63,7 @@ func measureEpochs(s *session) (rows []Row, err error) {
 
 // onPack writes a pack, has a contender train on it beside bare steps, and
 // removes it.
-func (s *session) onPack(p syntheticPack, kind, network string, rounds int) (samples []sample, err error) {
+func (s *session) onPack(p syntheticPack, a assignment, rounds int) (samples []sample, err error) {
 	file := filepath.Join(s.folder, "pack.arrow")
 	digest, err := p.write(file)
 	if err != nil {
@@ -73,10 +72,8 @@ func (s *session) onPack(p syntheticPack, kind, network string, rounds int) (sam
 	defer func() { err = errors.Join(err, os.Remove(file)) }()
 	var all []*contender
 	defer func() { s.closeAll(all) }()
-	for _, a := range []assignment{
-		{Kind: kind, Network: network, Folder: s.folder, File: file, SHA256: digest},
-		{Kind: "train", Network: network},
-	} {
+	a.Folder, a.File, a.SHA256 = s.folder, file, digest
+	for _, a := range []assignment{a, {Kind: "train", Network: a.Network, Batch: a.Batch}} {
 		c, err := ours(s, a.Kind, a)
 		if err != nil {
 			return nil, err
@@ -187,9 +184,9 @@ func newStageTraining(a assignment) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	load, ok := workloads[a.Network]
-	if !ok {
-		return nil, fmt.Errorf("no network is called %q", a.Network)
+	load, err := a.workload()
+	if err != nil {
+		return nil, err
 	}
 	parameters := params.Train{
 		Device: "cpu", Precision: "float32", Epochs: 1, Batch: load.batch, AverageDecay: 0.998, LabelSmoothing: 0.1, Network: load.network,

@@ -163,14 +163,23 @@ func (s *session) measureWorkload(name string) (rows []Row, err error) {
 	return rows, nil
 }
 
-// newTrainer is the real engine with the network's first weights.
-func newTrainer(a assignment) (engine.Trainer, workload, map[string]string, func() error, error) {
+// workload is the network that a contender shall train, with its batch.
+func (a assignment) workload() (workload, error) {
 	load, ok := workloads[a.Network]
 	if !ok {
-		return nil, load, nil, nil, fmt.Errorf("no network is called %q", a.Network)
+		return load, fmt.Errorf("no network is called %q", a.Network)
 	}
 	if a.Batch > 0 {
 		load.batch = a.Batch
+	}
+	return load, nil
+}
+
+// newTrainer is the real engine with the network's first weights.
+func newTrainer(a assignment) (engine.Trainer, workload, map[string]string, func() error, error) {
+	load, err := a.workload()
+	if err != nil {
+		return nil, load, nil, nil, err
 	}
 	d, err := cpu.New(cpu.Options{Threads: a.Threads})
 	if err != nil {

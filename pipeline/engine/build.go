@@ -301,9 +301,18 @@ func compile(g *op.Graph, logits *gorgonia.Node) (*program, error) {
 	return &program{graph: g, vm: vm, logits: logits.Op().(op.Result).Value().(*op.Vector).On}, nil
 }
 
-// run runs the graph and downloads the logits: the first time by the tape
-// machine, then by repeating what that did.
+// run runs the graph and downloads the logits.
 func (p *program) run(logits []float32) error {
+	if err := p.execute(); err != nil {
+		return err
+	}
+	p.logits.Download(logits)
+	return nil
+}
+
+// execute runs the graph: the first time by the tape machine, then by
+// repeating what that did.
+func (p *program) execute() error {
 	if p.known {
 		if err := p.graph.Repeat(); err != nil {
 			return err
@@ -317,7 +326,6 @@ func (p *program) run(logits []float32) error {
 		p.known = true
 	}
 	p.graph.Changed = false
-	p.logits.Download(logits)
 	return nil
 }
 
