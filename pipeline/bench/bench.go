@@ -46,7 +46,7 @@ type part struct {
 }
 
 // parts are in the order of the report.
-var parts = []part{trainPart, resizePart, packPart, makePart}
+var parts = []part{trainPart, batchesPart, epochsPart, layersPart, inferencePart, resizePart, packPart, makePart}
 
 // A session is one run of a part.
 type session struct {
@@ -127,8 +127,7 @@ func (o Options) measure(ctx context.Context, p part) error {
 	}
 	for i := range rows {
 		rows[i].Part = p.name
-		o.Reporter.Say("%s: %s %s, %s %s: ratio %s", rows[i].Name, figure(rows[i].Ours), rows[i].Unit,
-			rows[i].PeerName, figure(rows[i].Peer), figure(rows[i].Ratio))
+		o.Reporter.Say("%s", rows[i])
 	}
 	run.Notes = s.notes
 

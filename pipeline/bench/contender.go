@@ -168,6 +168,7 @@ const contenderVariable = "CATDOG_CONTENDER"
 type assignment struct {
 	Kind    string `json:"kind"`
 	Network string `json:"network,omitempty"`
+	Batch   int    `json:"batch,omitempty"` // 0 is the network's own
 	Threads int    `json:"threads,omitempty"`
 	Folder  string `json:"folder,omitempty"`
 	File    string `json:"file,omitempty"`
@@ -179,16 +180,22 @@ type work struct {
 	greeting
 	unit  func() (units float64, err error)
 	close func() error
+	// clock is the seconds so far that count; nil if all do.
+	clock func() float64
 }
 
 // kinds make our contenders' work, by the assignment's kind.
 var kinds = map[string]func(assignment) (*work, error){
-	"train":    newTraining,
-	"augment":  newAugmentedTraining,
-	"gorgonia": newStockTraining,
-	"resize":   newResizing,
-	"vips":     newVipsThumbnails,
-	"pack":     newPackReading,
+	"train":         newTraining,
+	"augment":       newAugmentedTraining,
+	"gorgonia":      newStockTraining,
+	"infer":         newInference,
+	"classify":      newClassifying,
+	"stage":         newStageTraining,
+	"pack-training": newPackTraining,
+	"resize":        newResizing,
+	"vips":          newVipsThumbnails,
+	"pack":          newPackReading,
 }
 
 // ServeIfContender turns this process into a contender if a bench has started
@@ -231,8 +238,13 @@ func serve(a assignment, in io.Reader, out io.Writer) (err error) {
 		if err != nil {
 			return fmt.Errorf("asked for %q seconds of work", lines.Text())
 		}
+		clock := w.clock
+		if clock == nil {
+			started := time.Now()
+			clock = func() float64 { return time.Since(started).Seconds() }
+		}
 		var s score
-		for started := time.Now(); s.Units == 0 || s.Seconds < seconds; s.Seconds = time.Since(started).Seconds() {
+		for before := clock(); s.Units == 0 || s.Seconds < seconds; s.Seconds = clock() - before {
 			units, err := w.unit()
 			if err != nil {
 				return err
@@ -244,6 +256,22 @@ func serve(a assignment, in io.Reader, out io.Writer) (err error) {
 		}
 	}
 	return nil
+}
+
+// beside measures one of our own contenders beside a peer's script.
+func (s *session) beside(a assignment, peerName, script string, arguments ...string) (samples []sample, err error) {
+	var all []*contender
+	defer func() { s.closeAll(all) }()
+	c, err := ours(s, "ours", a)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, c)
+	if c, err = s.python("peers", peerName, script, arguments...); err != nil {
+		return nil, err
+	}
+	all = append(all, c)
+	return rates(s, all, s.rounds(), s.turn())
 }
 
 // ours is a contender of this program.

@@ -22,6 +22,14 @@ func TestMain(m *testing.M) {
 		w.Allocations = 7
 		return w, nil
 	}
+	kinds["clocked"] = func(assignment) (*work, error) {
+		spent := 0.0
+		return &work{
+			unit:  func() (float64, error) { spent += 2; return 8, nil },
+			clock: func() float64 { return spent },
+			close: func() error { return nil },
+		}, nil
+	}
 	kinds["failing"] = func(assignment) (*work, error) {
 		return &work{unit: func() (float64, error) { return 0, errors.New("no more paper") }, close: func() error { return nil }}, nil
 	}
@@ -48,6 +56,20 @@ func TestContender(t *testing.T) {
 	}
 	if c.peak() <= 0 {
 		t.Error("the peak of memory is not known")
+	}
+}
+
+// Only the time counts that the work says.
+func TestContenderClock(t *testing.T) {
+	c, err := ours(t.Context(), "ours", assignment{Kind: "clocked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for range 2 {
+		if s, err := c.measure(t.Context(), 6*time.Second); err != nil || s != (score{Units: 24, Seconds: 6}) {
+			t.Errorf("got %+v, %v, want 24 units in 6 s", s, err)
+		}
 	}
 }
 

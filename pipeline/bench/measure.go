@@ -77,6 +77,15 @@ func compare(name, unit string, ours sample, peerName string, peer sample) Row {
 	return row
 }
 
+// alone is a row without a peer.
+func alone(name, unit string, ours sample) Row {
+	row := Row{Name: name, Unit: unit, Ours: digits(ours.median()), OursRange: ours.limits()}
+	if len(ours) > 1 {
+		row.Rounds = len(ours)
+	}
+	return row
+}
+
 // times runs actions in turn and returns the seconds that each took in each
 // round.
 func times(rounds int, actions ...func() error) ([]sample, error) {

@@ -90,6 +90,11 @@ func writePack(name string, count int) (string, error) {
 	if _, err := pack.Write(name, table); err != nil {
 		return "", err
 	}
+	return digestOf(name)
+}
+
+// digestOf is a file's SHA-256.
+func digestOf(name string) (string, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return "", err

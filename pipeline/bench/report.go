@@ -29,17 +29,30 @@ type Row struct {
 	Name string `json:"name"` // what is measured
 	// Ours and Peer are medians over the rounds.
 	Ours     float64 `json:"ours"`
-	Peer     float64 `json:"peer"`
+	Peer     float64 `json:"peer"` // 0, without a name, where there is none
 	PeerName string  `json:"peer_name"`
 	Unit     string  `json:"unit"`
 	// Ratio is above 1 where we are better: Ours/Peer, or Peer/Ours where less
-	// is better.
+	// is better; 0 where that is none.
 	Ratio float64 `json:"ratio"`
 	// Rounds is how often each was measured, in turn. OursRange and PeerRange
 	// are the least and the most; all absent where there is but one number.
 	Rounds    int         `json:"rounds,omitempty"`
 	OursRange *[2]float64 `json:"ours_range,omitempty"`
 	PeerRange *[2]float64 `json:"peer_range,omitempty"`
+	// OfPeak and OfBandwidth are shares of what the machine can do at most, in
+	// multiply-adds and in bytes to and from memory, where that was measured.
+	OfPeak      float64 `json:"of_peak,omitempty"`
+	OfBandwidth float64 `json:"of_bandwidth,omitempty"`
+}
+
+// String is the row in one line.
+func (r Row) String() string {
+	text := fmt.Sprintf("%s: %s %s", r.Name, figure(r.Ours), r.Unit)
+	if r.PeerName != "" {
+		text += fmt.Sprintf(", %s %s: ratio %s", r.PeerName, figure(r.Peer), ratioOf(r))
+	}
+	return text
 }
 
 // A Run is how the rows of one part came about.
@@ -129,7 +142,7 @@ func (r *Report) write(folder string) error {
 func (r *Report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
-	b.WriteString("Each line is this project beside a peer that does the same work on the same machine in the same run. " +
+	b.WriteString("Each line is this project beside a peer that does the same work on the same machine in the same run, or beside itself where the peer says *ours*. " +
 		"Contenders are processes of their own that wait while another one works, and take turns: " +
 		"the figures are medians over the rounds, in brackets the least and the most. A ratio above 1 says that this project is better.\n\n")
 	fmt.Fprintf(&b, "Machine: %s.\n\n", r.Machine)
@@ -150,18 +163,12 @@ func (r *Report) markdown() string {
 		for _, note := range run.Notes {
 			fmt.Fprintf(&b, "Note: %s.\n\n", note)
 		}
-		b.WriteString("| measured | unit | ours | peer | | ratio |\n|---|---|---:|---:|---|---:|\n")
-		for _, row := range r.Rows {
-			if row.Part == p.name {
-				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", row.Name, row.Unit,
-					withRange(row.Ours, row.OursRange), withRange(row.Peer, row.PeerRange), row.PeerName, figure(row.Ratio))
-			}
-		}
+		table(&b, slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return row.Part != p.name }))
 		fmt.Fprintf(&b, "\n`%s`, load of the machine in the minute before: %.1f.\n", run.Command, run.Load)
 	}
 
 	b.WriteString("\n## How to get them\n\n")
-	b.WriteString("`make bench` measures everything in about ten minutes and `make bench ONLY=train` one part; the others' lines stay. The parts: ")
+	b.WriteString("`make bench` measures everything in about twelve minutes and `make bench ONLY=train` one part; the others' lines stay. The parts: ")
 	for i, p := range parts {
 		if i > 0 {
 			b.WriteString(", ")
@@ -172,6 +179,47 @@ func (r *Report) markdown() string {
 		"`PHOTOS=folder` takes the JPEGs of that folder for `resize` in place of drawn ones. " +
 		"Nothing else should run meanwhile. The same numbers, with more digits, are in benchmarks.json.\n")
 	return b.String()
+}
+
+// table writes rows; columns that are empty throughout are left out.
+func table(b *strings.Builder, rows []Row) {
+	shares := slices.ContainsFunc(rows, func(row Row) bool { return row.OfPeak+row.OfBandwidth > 0 })
+	b.WriteString("| measured | unit | ours | peer | | ratio |")
+	if shares {
+		b.WriteString(" of peak | of bandwidth |")
+	}
+	b.WriteString("\n|---|---|---:|---:|---|---:|")
+	if shares {
+		b.WriteString("---:|---:|")
+	}
+	b.WriteString("\n")
+	for _, row := range rows {
+		peer, ratio := "", ""
+		if row.PeerName != "" {
+			peer, ratio = withRange(row.Peer, row.PeerRange), ratioOf(row)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |", row.Name, row.Unit, withRange(row.Ours, row.OursRange), peer, row.PeerName, ratio)
+		if shares {
+			fmt.Fprintf(b, " %s | %s |", percent(row.OfPeak), percent(row.OfBandwidth))
+		}
+		b.WriteString("\n")
+	}
+}
+
+// ratioOf is the row's ratio, a dash where it would be to nothing.
+func ratioOf(row Row) string {
+	if row.Ratio == 0 {
+		return "–"
+	}
+	return figure(row.Ratio)
+}
+
+// percent is a share in percent, nothing for 0.
+func percent(share float64) string {
+	if share == 0 {
+		return ""
+	}
+	return figure(100*share) + " %"
 }
 
 // withRange is a number with the range it came from.

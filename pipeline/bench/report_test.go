@@ -51,6 +51,9 @@ func TestWrite(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "reports")
 	want := fresh(Machine{Processor: "Some CPU", Instructions: "AVX2", Cores: 2, MemoryGiB: 8, System: "Debian"}, "train", 1.2345)
 	want.Runs[0].Notes = []string{"something is left out"}
+	want.Rows = append(want.Rows,
+		Row{Part: "train", Name: "nothing", Ours: 0, Peer: 7, PeerName: "peer", Unit: "allocations"},
+		Row{Part: "train", Name: "layer", Ours: 1.5, Unit: "ms", OfPeak: 0.5, OfBandwidth: 0.123})
 	if err := want.write(folder); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +72,9 @@ func TestWrite(t *testing.T) {
 		"Machine: Some CPU, 2 cores (AVX2), 8 GiB, Debian.",
 		"Versions: train's peer 1.",
 		"Note: something is left out.",
-		"| what | images/s | 1,235 (1,200–1,300) | 1,000 (990–1,010) | peer | 1.23 |",
+		"| what | images/s | 1,235 (1,200–1,300) | 1,000 (990–1,010) | peer | 1.23 |  |  |",
+		"| nothing | allocations | 0.00 | 7.00 | peer | – |  |  |",
+		"| layer | ms | 1.50 |  |  |  | 50.0 % | 12.3 % |",
 		"`make bench ONLY=train`, load of the machine in the minute before: 0.2.",
 		"## How to get them",
 	} {

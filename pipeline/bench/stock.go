@@ -11,9 +11,9 @@ import (
 // gorgonia's own operations, solver and tape machine, in NCHW as they want it.
 // Dropout is left out: the stock one panics on a tape machine.
 func newStockTraining(a assignment) (*work, error) {
-	load, ok := workloads[a.Network]
-	if !ok {
-		return nil, fmt.Errorf("no network is called %q", a.Network)
+	load, err := a.workload()
+	if err != nil {
+		return nil, err
 	}
 	graph := gorgonia.NewGraph()
 	height, width, channels := load.network.Height, load.network.Width, 3
@@ -28,7 +28,6 @@ func newStockTraining(a assignment) (*work, error) {
 
 	var learnt gorgonia.Nodes
 	x := input
-	var err error
 	for i, out := range load.network.Channels {
 		name := fmt.Sprintf("block%d.", i+1)
 		weight := parameter(name+"weight", out, channels, 3, 3)

@@ -242,7 +242,7 @@ func TestLocate(t *testing.T) {
 	// A trained model comes first where its data set is named.
 	putModel(t, "models/sample/run.partial")
 	recipe := artifact.Recipe{Stage: "train"}
-	manifest, err := artifact.Commit("models/sample/run.partial", "models/sample", recipe, nil, artifact.OpenDigests("digests"))
+	manifest, err := artifact.Commit("models/sample/run.partial", "models/sample", recipe, nil, nil, artifact.OpenDigests("digests"))
 	if err != nil {
 		t.Fatal(err)
 	}

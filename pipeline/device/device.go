@@ -127,6 +127,29 @@ type Normalization interface {
 	Backward(x, y, dy Activation, scale, shift Vector, dx Activation, dscale, dshift Vector) error
 }
 
+// A Folder is a Device that can compute a convolution and the normalisation
+// behind it as one operation, for inference: the normalisation is linear in
+// the convolution's output, so that its scale becomes a part of the weights.
+type Folder interface {
+	Device
+	// Fold returns the operation for a convolution and a normalisation of this
+	// device, both made for inference; nil where that is not faster than the
+	// two one after the other. It takes their place: they are not run any more.
+	Fold(Convolution, Normalization) (Folded, error)
+}
+
+// A Folded is what a convolution without bias and a normalisation by its
+// running statistics give together:
+//
+//	y = pool(relu(x ⋆ (slope·w) + shift − mean·slope)) + skip, slope = scale/√(variance+Epsilon)
+type Folded interface {
+	// Set takes the parameters. They are read then and not again, so that a
+	// change needs another Set.
+	Set(w, scale, shift, runningMean, runningVariance Vector) error
+	// Infer computes y; skip is nil unless the normalisation's spec says Skip.
+	Infer(x, skip, y Activation) error
+}
+
 // GlobalPoolSpec fixes a pooling over all of height and width.
 type GlobalPoolSpec struct {
 	Batch, Height, Width, Channels int

@@ -52,6 +52,9 @@ type layer struct {
 	globalPool    device.GlobalPool
 	dropout       device.Dropout
 	dense         device.Dense
+	// folded is, for inference, this convolution with the next layer, a
+	// normalisation; nil where the device computes them one after the other.
+	folded device.Folded
 }
 
 // adds says whether the layer adds an earlier one's output to its own.
@@ -121,7 +124,25 @@ func makeLayers(description *network.Description, o Options, d device.Device, in
 		}
 		layers[i] = l
 	}
+	if folder, ok := d.(device.Folder); ok && inference {
+		return layers, fold(folder, layers)
+	}
 	return layers, nil
+}
+
+// fold folds normalisations into the convolutions before them, where the device
+// does so.
+func fold(d device.Folder, layers []layer) (err error) {
+	for i := range len(layers) - 1 {
+		l, next := &layers[i], &layers[i+1]
+		if l.Kind != network.Convolution || next.Kind != network.Normalization {
+			continue
+		}
+		if l.folded, err = d.Fold(l.convolution, next.normalization); err != nil {
+			return fmt.Errorf("layers %s and %s: %w", l.Name, next.Name, err)
+		}
+	}
+	return nil
 }
 
 // layOut gives every array its place, the learnt ones in one layout and the
@@ -181,23 +202,37 @@ func (m *Machine) chain(g *op.Graph, layers []layer, images, seed *gorgonia.Node
 		parameters = parameters[1:]
 		return p
 	}
+	nextStatistics := func() op.Statistics {
+		running := op.Statistics{Mean: statistics[0], Variance: statistics[1]}
+		statistics = statistics[2:]
+		return running
+	}
+	source := func(l layer) *gorgonia.Node {
+		if l.adds() {
+			return outputs[l.Skip]
+		}
+		return nil
+	}
 	x, dropouts := images, 0
-	for i, l := range layers {
+	for i := 0; i < len(layers); i++ {
 		var y *gorgonia.Node
 		var err error
-		switch l.Kind {
+		first := i
+		switch l := layers[i]; l.Kind {
 		case network.Convolution:
-			y, err = g.Convolution(l.Name, m.options.convolutionSpec(l.Layer, i == 0, inference), l.convolution, x, next(), skips[i])
-		case network.Normalization:
-			var source *gorgonia.Node
-			if l.adds() {
-				source = outputs[l.Skip]
+			spec := m.options.convolutionSpec(l.Layer, i == 0, inference)
+			if l.folded == nil {
+				y, err = g.Convolution(l.Name, spec, l.convolution, x, next(), skips[i])
+				break
 			}
+			i++
+			weight, scale, shift := next(), next(), next()
+			y, err = g.Folded(l.Name, spec, m.options.normalizationSpec(layers[i].Layer, inference), l.folded, x,
+				weight, scale, shift, nextStatistics(), source(layers[i]))
+		case network.Normalization:
 			scale, shift := next(), next()
-			running := op.Statistics{Mean: statistics[0], Variance: statistics[1]}
-			statistics = statistics[2:]
 			y, err = g.Normalization(l.Name, m.options.normalizationSpec(l.Layer, inference), l.normalization, x,
-				scale, shift, running, source, skips[i])
+				scale, shift, nextStatistics(), source(l), skips[i])
 		case network.GlobalPool:
 			y, err = g.GlobalPool(l.Name, m.options.globalPoolSpec(l.Layer), l.globalPool, x)
 		case network.Dropout:
@@ -210,11 +245,11 @@ func (m *Machine) chain(g *op.Graph, layers []layer, images, seed *gorgonia.Node
 			y, err = g.Dense(l.Name, m.options.denseSpec(l.Layer), l.dense, x, weight, bias)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("layer %s: %w", l.Name, err)
+			return nil, fmt.Errorf("layer %s: %w", layers[i].Name, err)
 		}
 		outputs[i], x = y, y
-		for j := range i {
-			if inference && readers[j] == i {
+		for j := range first {
+			if inference && readers[j] >= first && readers[j] <= i {
 				g.Retire(outputs[j])
 			}
 		}
@@ -245,6 +280,7 @@ type program struct {
 	graph  *op.Graph
 	vm     gorgonia.VM
 	logits device.Vector
+	known  bool // the tape machine has run it with the values that are bound
 }
 
 // compile checks that gorgonia keeps all nodes apart: it merges those whose
@@ -274,13 +310,22 @@ func (p *program) run(logits []float32) error {
 	return nil
 }
 
-// execute runs the graph.
+// execute runs the graph: the first time by the tape machine, then by
+// repeating what that did.
 func (p *program) execute() error {
-	p.graph.Err = nil
-	p.vm.Reset()
-	if err := p.vm.RunAll(); err != nil {
-		return cmp.Or(p.graph.Err, err)
+	if p.known {
+		if err := p.graph.Repeat(); err != nil {
+			return err
+		}
+	} else {
+		p.graph.Record()
+		p.vm.Reset()
+		if err := p.vm.RunAll(); err != nil {
+			return cmp.Or(p.graph.Err, err)
+		}
+		p.known = true
 	}
+	p.graph.Changed = false
 	return nil
 }
 
@@ -375,7 +420,7 @@ func (m *Machine) averageStatistics(g *op.Graph, step, after *gorgonia.Node) err
 
 // buildInference makes the graph that Predict runs.
 func (m *Machine) buildInference(layers []layer) error {
-	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("inference")), Buffers: m.buffers}
+	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("inference")), Buffers: m.buffers, Changed: true}
 	images := g.Input("images", op.NewActivation(m.images))
 	m.inferred.parameters = variables(g, m.parameters, m.weights)
 	m.inferred.statistics = variables(g, m.statistics, m.running)

@@ -392,6 +392,48 @@ func TestPredictPadsTheLastBatch(t *testing.T) {
 	})
 }
 
+// unfolding hides that a device folds normalisations into convolutions.
+type unfolding struct{ device.Device }
+
+// Predictions with normalisations folded into the convolutions are those of the
+// separate layers, to 1e-5 of the logits' norm, with the weights of the moment.
+func TestFoldedPredictions(t *testing.T) {
+	const size = 3
+	for name, n := range map[string]*network.Description{"four blocks": fourBlocks(), "residual": residualNet(), "mixed": mixed()} {
+		folded, apart := build(t, n, processor(t), options(size)), build(t, n, unfolding{processor(t)}, options(size))
+		set(t, folded, initial(n))
+		set(t, apart, initial(n))
+		images, _ := batch(n, size+1, 9)
+		got, want := make([]float32, (size+1)*len(n.Classes)), make([]float32, (size+1)*len(n.Classes))
+		check := func(when string, weights Weights) {
+			for m, logits := range map[*Machine][]float32{folded: got, apart: want} {
+				if err := m.Predict(weights, images, logits); err != nil {
+					t.Fatal(err)
+				}
+			}
+			difference, norm := 0.0, 0.0
+			for i := range want {
+				difference += (float64(got[i]) - float64(want[i])) * (float64(got[i]) - float64(want[i]))
+				norm += float64(want[i]) * float64(want[i])
+			}
+			if e := math.Sqrt(difference / norm); !(e <= 1e-5) {
+				t.Errorf("%s, %s: logits %v and %v differ by %.1e of their norm", name, when, got, want, e)
+			}
+		}
+		check("at first", Raw)
+		step(t, folded, n, 1)
+		if err := apart.SetState(folded.State()); err != nil {
+			t.Fatal(err)
+		}
+		check("after a step", Raw)
+		check("after a step, average", Average)
+		check("raw again", Raw)
+		if name != "mixed" && !strings.Contains(folded.inference.graph.ToDot(), "folded convolution") {
+			t.Errorf("%s: nothing is folded", name)
+		}
+	}
+}
+
 // The moving average is the recurrence of device.Optimizer over the weights
 // that each step leaves, running statistics included; Predict(Average) uses
 // both.

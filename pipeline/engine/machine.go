@@ -119,6 +119,7 @@ func (m *Machine) Step(step int, seed uint64, learningRate float32, images, targ
 		return 0, nil, fmt.Errorf("step %d: %d image values and %d targets, want %d and %d",
 			step, len(images), len(targets), m.batchLen(), len(m.logits))
 	}
+	m.inference.graph.Changed = true
 	m.step, m.seed, m.learningRate = gorgonia.I64(step), gorgonia.I64(seed), gorgonia.F32(learningRate)
 	m.images.Upload(images)
 	m.targets.Upload(targets)
@@ -182,6 +183,7 @@ func (m *Machine) bind(weights Weights) error {
 		err = errors.Join(err, gorgonia.Let(m.inferred.statistics[i], op.NewVector(s.in(statistics), s.shape...)))
 	}
 	m.inferred.bound = weights
+	m.inference.known, m.inference.graph.Changed = false, true
 	return err
 }
 

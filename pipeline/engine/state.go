@@ -104,5 +104,6 @@ func (m *Machine) load(tensors []Tensor, all []kept) error {
 	for _, k := range all {
 		found.fill(k.layout, k.prefix, k.vector)
 	}
+	m.inference.graph.Changed = true
 	return nil
 }

@@ -35,8 +35,36 @@ import (
 type Graph struct {
 	*gorgonia.ExprGraph
 	Buffers *Buffers
+	// Changed says that parameters have changed since the last run: operations
+	// that keep a form of their own of them make it anew.
+	Changed bool
 	// Err is what made the last run fail, without the tape machine's words.
-	Err error
+	Err       error
+	recording bool
+	calls     []call // recorded
+}
+
+// A call is an Op with its inputs' values.
+type call struct {
+	*operation
+	inputs []gorgonia.Value
+}
+
+// Record lets the next run of the tape machine be repeated.
+func (g *Graph) Record() { g.recording, g.calls, g.Err = true, nil, nil }
+
+// Repeat runs again what the tape machine ran since Record, in its order. Since
+// all values are always the same objects, that is what the machine would do;
+// but it allocates for every instruction, and this does not. Values that were
+// bound to the graph's inputs meanwhile are not seen.
+func (g *Graph) Repeat() error {
+	g.recording = false
+	for _, c := range g.calls {
+		if err := c.run(c.inputs); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	return nil
 }
 
 // Input adds a variable that is bound to a value.
@@ -91,6 +119,9 @@ func (o *operation) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	if err := o.run(inputs); err != nil {
 		o.graph.Err = fmt.Errorf("%s: %w", o.name, err)
 		return nil, o.graph.Err
+	}
+	if o.graph.recording {
+		o.graph.calls = append(o.graph.calls, call{o, inputs})
 	}
 	return o.result, nil
 }

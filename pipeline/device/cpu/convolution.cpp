@@ -126,12 +126,57 @@ struct staging {
 	}
 };
 
+// What a primitive takes or gives: its argument's number, and in which layout.
+struct operand {
+	int argument;
+	descriptor layout;
+};
+
 // One direction of a convolution.
 struct direction {
 	call compute;
 	int x = 0, w = 0, y = 0;
 	staging x_staging, w_staging;
+
+	// x and w lie in other layouts than the primitive's, perhaps; read says that
+	// it reads w, otherwise it writes it.
+	template <typename Pass>
+	void set(library &l, const typename Pass::primitive_desc &p, const operand &x, const descriptor &x_given, const operand &w, const descriptor &w_given, bool read, const operand &y) {
+		compute.set(l, Pass(p), p.scratchpad_desc());
+		this->x = compute.add(l, x.argument, x.layout);
+		this->w = compute.add(l, w.argument, w.layout);
+		this->y = compute.add(l, y.argument, y.layout);
+		x_staging.set(l, x_given, x.layout, true);
+		w_staging.set(l, w_given, w.layout, read);
+	}
 };
+
+// The layouts and the geometry of a convolution.
+struct geometry {
+	descriptor x, w, y;
+	memory::dims strides, padding;
+};
+
+// Primitives' descriptions, as oneDNN's version wants them made.
+dnnl::convolution_forward::primitive_desc describe_forward(library &l, algorithm how, const geometry &g) {
+	// For inference, oneDNN's Winograd wants weights transformed beforehand, and
+	// has no reordering to that from blocked ones.
+	const auto kind = prop_kind::forward_training;
+#if DNNL_VERSION_MAJOR >= 3
+	return {l.cpu, kind, how, g.x, g.w, g.y, g.strides, g.padding, g.padding, user_scratch()};
+#else
+	return {{kind, how, g.x, g.w, g.y, g.strides, g.padding, g.padding}, user_scratch(), l.cpu};
+#endif
+}
+
+template <typename Pass>
+typename Pass::primitive_desc describe_backward(library &l, algorithm how, const geometry &g, const dnnl::convolution_forward::primitive_desc &forward) {
+#if DNNL_VERSION_MAJOR >= 3
+	return {l.cpu, how, g.x, g.w, g.y, g.strides, g.padding, g.padding, forward, user_scratch()};
+#else
+	return {{how, g.x, g.w, g.y, g.strides, g.padding, g.padding}, user_scratch(), l.cpu, forward};
+#endif
+}
 
 descriptor any(const descriptor &d) {
 #if DNNL_VERSION_MAJOR >= 3
@@ -220,65 +265,23 @@ const char *convolution_new(const void *arguments) {
 			}
 			return describe(algorithm::convolution_direct);
 		};
-		const descriptor any_w = any(c->w), forward_x = a.plain ? any(x) : x;
-		// For inference, oneDNN's Winograd wants weights transformed beforehand,
-		// and has no reordering to that from blocked ones.
-		const auto kind = prop_kind::forward_training;
-
-#if DNNL_VERSION_MAJOR >= 3
-		const auto describe_forward = [&](algorithm how) {
-			return dnnl::convolution_forward::primitive_desc(l.cpu, kind, how, forward_x, any_w, y, strides, padding, padding, user_scratch());
-		};
-#else
-		const auto describe_forward = [&](algorithm how) {
-			return dnnl::convolution_forward::primitive_desc({kind, how, forward_x, any_w, y, strides, padding, padding}, user_scratch(), l.cpu);
-		};
-#endif
-		direction &f = c->forward;
-		const auto forward = choose(describe_forward);
-		f.compute.set(l, dnnl::convolution_forward(forward), forward.scratchpad_desc());
-		f.x = f.compute.add(l, DNNL_ARG_SRC, forward.src_desc());
-		f.w = f.compute.add(l, DNNL_ARG_WEIGHTS, forward.weights_desc());
-		f.y = f.compute.add(l, DNNL_ARG_DST, forward.dst_desc());
-		f.x_staging.set(l, x, forward.src_desc(), true);
-		f.w_staging.set(l, c->w, forward.weights_desc(), true);
-
+		const geometry g{a.plain ? any(x) : x, any(c->w), y, strides, padding};
+		const auto forward = choose([&](algorithm how) { return describe_forward(l, how, g); });
+		c->forward.set<dnnl::convolution_forward>(
+			l, forward, {DNNL_ARG_SRC, forward.src_desc()}, x, {DNNL_ARG_WEIGHTS, forward.weights_desc()}, c->w, true, {DNNL_ARG_DST, forward.dst_desc()});
 		if (!a.inference) {
-#if DNNL_VERSION_MAJOR >= 3
-			const auto describe = [&](algorithm how) {
-				return dnnl::convolution_backward_weights::primitive_desc(l.cpu, how, forward_x, any_w, y, strides, padding, padding, forward, user_scratch());
-			};
-#else
-			const auto describe = [&](algorithm how) {
-				return dnnl::convolution_backward_weights::primitive_desc({how, forward_x, any_w, y, strides, padding, padding}, user_scratch(), l.cpu, forward);
-			};
-#endif
-			direction &b = c->backward_weights;
-			const auto p = choose(describe);
-			b.compute.set(l, dnnl::convolution_backward_weights(p), p.scratchpad_desc());
-			b.x = b.compute.add(l, DNNL_ARG_SRC, p.src_desc());
-			b.w = b.compute.add(l, DNNL_ARG_DIFF_WEIGHTS, p.diff_weights_desc());
-			b.y = b.compute.add(l, DNNL_ARG_DIFF_DST, p.diff_dst_desc());
-			b.x_staging.set(l, x, p.src_desc(), true);
-			b.w_staging.set(l, c->w, p.diff_weights_desc(), false);
+			using pass = dnnl::convolution_backward_weights;
+			const auto p = choose([&](algorithm how) { return describe_backward<pass>(l, how, g, forward); });
+			c->backward_weights.set<pass>(
+				l, p, {DNNL_ARG_SRC, p.src_desc()}, x, {DNNL_ARG_DIFF_WEIGHTS, p.diff_weights_desc()}, c->w, false, {DNNL_ARG_DIFF_DST, p.diff_dst_desc()});
 		}
 		if (!a.inference && a.input_gradient) {
-#if DNNL_VERSION_MAJOR >= 3
-			const auto describe = [&](algorithm how) {
-				return dnnl::convolution_backward_data::primitive_desc(l.cpu, how, x_blocked, any_w, y, strides, padding, padding, forward, user_scratch());
-			};
-#else
-			const auto describe = [&](algorithm how) {
-				return dnnl::convolution_backward_data::primitive_desc({how, x_blocked, any_w, y, strides, padding, padding}, user_scratch(), l.cpu, forward);
-			};
-#endif
-			direction &b = c->backward_input;
-			const auto p = choose(describe);
-			b.compute.set(l, dnnl::convolution_backward_data(p), p.scratchpad_desc());
-			b.x = b.compute.add(l, DNNL_ARG_DIFF_SRC, p.diff_src_desc());
-			b.w = b.compute.add(l, DNNL_ARG_WEIGHTS, p.weights_desc());
-			b.y = b.compute.add(l, DNNL_ARG_DIFF_DST, p.diff_dst_desc());
-			b.w_staging.set(l, c->w, p.weights_desc(), true);
+			using pass = dnnl::convolution_backward_data;
+			geometry blocked_x = g;
+			blocked_x.x = x_blocked;
+			const auto p = choose([&](algorithm how) { return describe_backward<pass>(l, how, blocked_x, forward); });
+			c->backward_input.set<pass>(
+				l, p, {DNNL_ARG_DIFF_SRC, p.diff_src_desc()}, x_blocked, {DNNL_ARG_WEIGHTS, p.weights_desc()}, c->w, true, {DNNL_ARG_DIFF_DST, p.diff_dst_desc()});
 		}
 		*a.convolution = c.release();
 	});

@@ -77,7 +77,7 @@ func (c *convolution) makeImage() error {
 		return err
 	}
 	c.image = &C.struct_image_convolution_arguments{
-		padded: padded, partial: partial, sums: sums,
+		padded: padded, partial: partial, sums: sums, workspace: d.workspace,
 		batch: C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), out: C.int(s.Out),
 		threads: C.int(d.threads),
 	}

@@ -39,7 +39,14 @@ import (
 type Options struct {
 	Threads   int    // 0 is one for each processor
 	Precision string // "float32", the default
+	Winograd  string // Own or OneDNN; "" is what is better for the processor
 }
+
+// Whose Winograd convolutions are used.
+const (
+	Own    = "own"
+	OneDNN = "oneDNN"
+)
 
 // A Device is the processor.
 type Device struct {
@@ -84,7 +91,16 @@ func open(options Options, set isa.Set) (*Device, error) {
 		d.kernels = C.kernels_portable
 	}
 	d.block = int(d.kernels.block)
-	d.winograd = defaultWinograd(d.block)
+	switch options.Winograd {
+	case "":
+		d.winograd = defaultWinograd(d.block)
+	case Own:
+		d.winograd = ours
+	case OneDNN:
+		d.winograd = oneDNNs
+	default:
+		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s and %s", options.Winograd, Own, OneDNN)
+	}
 	d.description = fmt.Sprintf("cpu %s %s threads=%d %s %s",
 		options.Precision, set, d.threads, C.GoString(C.library_version()), d.winograd)
 	d.executor = C.executor_new(C.int(d.threads))
@@ -112,6 +128,9 @@ func open(options Options, set isa.Set) (*Device, error) {
 
 // Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 winograd".
 func (d *Device) Describe() string { return d.description }
+
+// Threads is how many threads compute.
+func (d *Device) Threads() int { return d.threads }
 
 // Close waits for what is queued and frees all that the device made.
 func (d *Device) Close() error {

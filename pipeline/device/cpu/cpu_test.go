@@ -54,7 +54,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, options := range []Options{{Threads: -1}, {Precision: "bfloat16"}} {
+	for _, options := range []Options{{Threads: -1}, {Precision: "bfloat16"}, {Winograd: "mine"}} {
 		if _, err := New(options); err == nil {
 			t.Errorf("%+v: no error", options)
 		}

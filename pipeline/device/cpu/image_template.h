@@ -23,8 +23,9 @@ void image_pad(const image_convolution_arguments &a) {
 }
 
 // One group of pixels and BLOCKS blocks of output channels.
+// first and second are NULL where nobody wants the sums.
 template <int BLOCKS>
-inline void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels, vec *first, vec *second) {
+inline __attribute__((always_inline)) void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels, vec *first, vec *second) {
 	vec sum[BLOCKS][image_pixels] = {};
 	for (int k = 0; k < 3; k++, x += row) {
 		// Not unrolled: the compiler would keep the inputs that the taps share
@@ -46,6 +47,7 @@ inline void image_group(const float *x, size_t row, const float *w, int out, flo
 		for (int p = 0; p < image_pixels; p++)
 			if (p < pixels) {
 				store(y + (b * plane + p) * BLOCK, sum[b][p]);
+				if (!first) continue;
 				first[b] += sum[b][p];
 				second[b] += sum[b][p] * sum[b][p];
 			}
@@ -81,6 +83,59 @@ const char *image_forward(const void *arguments) {
 			for (; b + 2 <= blocks; b += 2)
 				image_row_forward<2>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
 			if (b < blocks) image_row_forward<1>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
+		}
+	}
+	return NULL;
+}
+
+// Sets dw to the weights of a convolution with the normalisation folded in.
+const char *image_fold(const void *arguments) {
+	const image_convolution_arguments a = *(const image_convolution_arguments *)arguments;
+	for (int i = 0; i < 3 * image_taps; i++)
+		for (int o = 0; o < a.out; o += BLOCK) store(a.dw + i * a.out + o, load(a.w + i * a.out + o) * load(a.slope + o));
+	return NULL;
+}
+
+// One row of pooled outputs of BLOCKS blocks of channels, from `pool` rows of
+// outputs that stay in rows.
+template <int BLOCKS>
+__attribute__((noinline)) void image_row_infer(const image_convolution_arguments &a, const float *x, const float *w, const float *offset, float *rows, float *y, size_t pooled) {
+	const size_t row = image_row(a), width = a.width, length = BLOCKS * width * BLOCK;
+	for (int i = 0; i < a.pool; i++)
+		for (size_t p = 0; p < width; p += image_pixels)
+			image_group<BLOCKS>(x + i * row + p * image_channels, row, w, a.out, rows + i * length + p * BLOCK, width,
+				width - p < image_pixels ? width - p : image_pixels, NULL, NULL);
+	for (int b = 0; b < BLOCKS; b++) {
+		const vec shift = load(offset + b * BLOCK);
+		for (int j = 0; j < a.width / a.pool; j++) {
+			const float *from = rows + (b * width + (size_t)j * a.pool) * BLOCK;
+			vec best = load(from);
+			for (int k = 1; k < a.pool * a.pool; k++) best = larger(best, load(from + k / a.pool * length + k % a.pool * BLOCK));
+			best += shift;
+			store(y + (b * pooled + j) * BLOCK, a.relu ? larger(best, vec{}) : best);
+		}
+	}
+}
+
+// The convolution with weights by image_fold, and what the normalisation, ReLU
+// and pooling behind it make of its output.
+const char *image_infer(const void *arguments) {
+	const image_convolution_arguments a = *(const image_convolution_arguments *)arguments;
+	if (a.pad) image_pad(a);
+	const int blocks = a.out / BLOCK, height = a.height / a.pool, width = a.width / a.pool;
+	const size_t pooled = (size_t)height * width, row = image_row(a), own = (size_t)a.pool * 2 * a.width * BLOCK;
+	float *all = reserve(a.workspace, a.threads * own);
+	if (!all) return "convolution of an image: out of memory";
+#pragma omp parallel for schedule(static) num_threads(a.threads)
+	for (int t = 0; t < a.threads; t++) {
+		const size_t count = (size_t)a.batch * height;
+		for (size_t i = bound(count, t, a.threads); i < bound(count, t + 1, a.threads); i++) {
+			const size_t n = i / height, h = i % height;
+			const float *x = a.padded + (n * (a.height + 2) + h * a.pool) * row;
+			float *y = a.y + (n * blocks * pooled + h * width) * BLOCK;
+			for (int b = 0; b < blocks; b += 2)
+				(b + 2 <= blocks ? image_row_infer<2> : image_row_infer<1>)(
+					a, x, a.w + b * BLOCK, a.offset + b * BLOCK, all + t * own, y + b * pooled * BLOCK, pooled);
 		}
 	}
 	return NULL;

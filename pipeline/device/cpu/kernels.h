@@ -106,6 +106,13 @@ struct add_arguments {
 	int threads;
 };
 
+// Memory that operations share, since they run one after another; it grows to
+// what the largest needs.
+struct workspace {
+	float *data;
+	size_t length;
+};
+
 // A 3×3 convolution, stride 1, padding 1, from a plain image with three
 // channels. Weights lie as height, width, in, out; `out` is padded to blocks.
 struct image_convolution_arguments {
@@ -116,15 +123,12 @@ struct image_convolution_arguments {
 	float *partial; // threads × 2 × 27 × out
 	int pad;        // x has changed since it was last padded
 	double *sums;   // of y and y², see normalization_arguments
+	// For inference, as in winograd_arguments.
+	const float *slope, *offset;
+	struct workspace *workspace;
+	int pool, relu;
 	int batch, height, width, out;
 	int threads;
-};
-
-// Memory that operations share, since they run one after another; it grows to
-// what the largest needs.
-struct workspace {
-	float *data;
-	size_t length;
 };
 
 // A 3×3 convolution, stride 1, padding 1, of blocked feature maps, or the
@@ -137,6 +141,12 @@ struct winograd_arguments {
 	float *y, *dw;
 	double *sums; // of y and y², see normalization_arguments; NULL: not wanted
 	struct workspace *workspace;
+	// For inference, with the normalisation that follows folded in: what it
+	// multiplies each output channel by (NULL: 1) and adds, the weights as
+	// transformed by winograd_fold, and the rest of what it does.
+	const float *slope, *offset;
+	float *u;
+	int pool, relu;
 	int batch, height, width, in, out;
 	int turn;
 	int threads;
@@ -145,15 +155,15 @@ struct winograd_arguments {
 struct kernels {
 	int block;
 	operation to_blocked, from_blocked;
-	operation normalization_forward, normalization_infer, normalization_backward;
+	operation normalization_forward, normalization_infer, normalization_fold, normalization_backward;
 	operation global_pool_forward, global_pool_backward;
 	operation dropout;
 	operation dense_forward, dense_backward;
 	operation cross_entropy_loss, cross_entropy_backward;
 	operation optimizer_sgd, optimizer_adamw;
 	operation add;
-	operation image_forward, image_backward_weights;
-	operation winograd_forward, winograd_backward_weights;
+	operation image_forward, image_fold, image_infer, image_backward_weights;
+	operation winograd_forward, winograd_fold, winograd_infer, winograd_backward_weights;
 };
 
 // NULL where the compiler's target has no such instruction set.

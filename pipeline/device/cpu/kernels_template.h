@@ -45,6 +45,16 @@ struct sums {
 // part's bounds when n items are divided among parts.
 inline size_t bound(size_t n, int part, int parts) { return n * part / parts; }
 
+// The workspace with room for length floats; NULL where there is no memory.
+inline float *reserve(workspace *w, size_t length) {
+	if (w->length < length) {
+		free(w->data);
+		w->data = (float *)memory_new(length * sizeof(float));
+		w->length = w->data ? length : 0;
+	}
+	return w->data;
+}
+
 #include "layout_template.h"
 #include "normalization_template.h"
 #include "pool_template.h"
@@ -57,15 +67,15 @@ inline size_t bound(size_t n, int part, int parts) { return n * part / parts; }
 const struct kernels table = {
 	BLOCK,
 	to_blocked, from_blocked,
-	normalization_forward, normalization_infer, normalization_backward,
+	normalization_forward, normalization_infer, normalization_fold, normalization_backward,
 	global_pool_forward, global_pool_backward,
 	dropout,
 	dense_forward, dense_backward,
 	cross_entropy_loss, cross_entropy_backward,
 	optimizer_sgd, optimizer_adamw,
 	add,
-	image_forward, image_backward_weights,
-	winograd_forward, winograd_backward_weights,
+	image_forward, image_fold, image_infer, image_backward_weights,
+	winograd_forward, winograd_fold, winograd_infer, winograd_backward_weights,
 };
 
 } // namespace

@@ -147,6 +147,19 @@ const char *normalization_infer(const void *arguments) {
 	return NULL;
 }
 
+// Sets slope and offset so that slope·x + offset is the normalisation by the
+// running statistics, with padding zero.
+const char *normalization_fold(const void *arguments) {
+	const normalization_arguments a = *(const normalization_arguments *)arguments;
+	for (int c = 0; c < a.parameters; c++) {
+		const bool real = c < a.channels;
+		const double slope = real ? a.scale[c] / sqrt((double)a.running_variance[c] + a.epsilon) : 0;
+		a.slope[c] = slope;
+		a.offset[c] = real ? a.shift[c] - a.running_mean[c] * slope : 0;
+	}
+	return NULL;
+}
+
 // Behind pooling, the normalised maximum is (y − shift)/scale where y > 0, so
 // the gradients' sums need not look at x, which is larger than y. Only where
 // every scale of a block is far enough from zero for that division.

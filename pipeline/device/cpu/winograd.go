@@ -30,15 +30,13 @@ func winogradPays(s device.ConvolutionSpec) bool {
 }
 
 // chooseWinograd decides by the shape alone, so that Describe's words stand for
-// the choice: where oneDNN has Winograd convolutions, they are used.
+// the choice: where oneDNN has Winograd convolutions, they are used. Inference
+// takes our own, which do the normalisation's work as well.
 func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
-	switch d.winograd {
-	case always:
+	if d.winograd == always {
 		return d.winogradFits(s)
-	case ours:
-		return d.winogradFits(s) && winogradPays(s)
 	}
-	return false
+	return (d.winograd == ours || s.Inference) && d.winogradFits(s) && winogradPays(s)
 }
 
 // winogradSource says whose Winograd convolutions a device uses.

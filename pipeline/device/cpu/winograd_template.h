@@ -200,12 +200,13 @@ void winograd_weights(const winograd_arguments &a, int ins, int outs, float *u) 
 			w = turned;
 		}
 		const size_t stride = (size_t)columns * ins * area;
+		const vec slope = a.slope ? load(a.slope + out * BLOCK) : fill(1);
 		float *to = weights_of(u, ins, group, columns, 0) + ((size_t)in * BLOCK * columns + out % tile_columns) * BLOCK;
 		for (int i = 0; i < BLOCK; i++, w += BLOCK, to += columns * BLOCK) {
 			vec half[window][3];
 #pragma GCC unroll 3
 			for (int j = 0; j < 3; j++) {
-				const vec column[3] = {load(w + j * area), load(w + (3 + j) * area), load(w + (6 + j) * area)};
+				const vec column[3] = {slope * load(w + j * area), slope * load(w + (3 + j) * area), slope * load(w + (6 + j) * area)};
 				vec result[window];
 				transform_weights(column, result);
 #pragma GCC unroll 6
@@ -261,6 +262,63 @@ inline void winograd_tile(const winograd_arguments &a, const float *m, size_t st
 		});
 }
 
+// The products of tiles and weights of one block of output channels: count
+// tiles from number on, the first tile's first element at m, the next tile's
+// `step` floats and the next element's `stride` floats behind.
+struct winograd_products {
+	int thread, block;
+	size_t number;
+	int count;
+	const float *m;
+	size_t step, stride;
+};
+
+// Makes the output of products, and its sums.
+void winograd_output(const winograd_arguments &a, int outs, const winograd_products &p) {
+	const size_t plane = (size_t)a.height * a.width * BLOCK;
+	vec first{}, second{};
+	for (int t = 0; t < p.count; t++) {
+		const tile_place place(a, p.number + t);
+		const size_t offset = (place.image * outs + p.block) * plane + ((size_t)place.top * a.width + place.left) * BLOCK;
+		const int rows = a.height - place.top, width = a.width - place.left;
+		(rows >= tile && width >= tile ? winograd_tile<true> : winograd_tile<false>)(a, p.m + t * p.step, p.stride, offset, rows, width, first, second);
+	}
+	if (a.sums) ((sums *)a.sums)[(size_t)p.thread * outs + p.block].add(first, second);
+}
+
+// Makes what the normalisation, ReLU, pooling and skip connection behind the
+// convolution make of its output; a tile holds whole windows of the pooling.
+template <int POOL>
+void winograd_folded_output(const winograd_arguments &a, int outs, const winograd_products &p) {
+	const int height = a.height / POOL, width = a.width / POOL;
+	const size_t plane = (size_t)height * width * BLOCK;
+	const vec offset = load(a.offset + p.block * BLOCK);
+	for (int t = 0; t < p.count; t++) {
+		const tile_place place(a, p.number + t);
+		const int top = place.top / POOL, left = place.left / POOL;
+		const size_t at = (place.image * outs + p.block) * plane + ((size_t)top * width + left) * BLOCK;
+		const float *m = p.m + t * p.step, *skip = a.addend ? a.addend + at : NULL;
+		float *y = a.y + at;
+		vec whole[tile][tile];
+		transform_both<window, tile>(
+			transform_output, [&](int i, int j) { return load(m + (i * window + j) * p.stride); },
+			[&](int i, int j, vec value) { whole[i][j] = value; });
+#pragma GCC unroll 4
+		for (int i = 0; i < tile / POOL; i++)
+#pragma GCC unroll 4
+			for (int j = 0; j < tile / POOL; j++) {
+				if (i >= height - top || j >= width - left) continue;
+				vec best = whole[i * POOL][j * POOL];
+#pragma GCC unroll 16
+				for (int k = 1; k < POOL * POOL; k++) best = larger(best, whole[i * POOL + k / POOL][j * POOL + k % POOL]);
+				best += offset;
+				if (a.relu) best = larger(best, vec{});
+				const size_t to = ((size_t)i * width + j) * BLOCK;
+				store(y + to, skip ? best + load(skip + to) : best);
+			}
+	}
+}
+
 // The shape of the work: how a part of the tiles is divided into blocks of at
 // most `most`, a multiple of rows.
 inline int tiles_of_block(size_t part, size_t most, int rows) {
@@ -280,32 +338,21 @@ inline size_t gradient_tiles(int ins, int outs) {
 	return fit < 64 ? 64 : fit;
 }
 
-// The workspace with room for length floats; NULL where there is no memory.
-inline float *reserve(workspace *w, size_t length) {
-	if (w->length < length) {
-		free(w->data);
-		w->data = (float *)memory_new(length * sizeof(float));
-		w->length = w->data ? length : 0;
-	}
-	return w->data;
-}
-
-const char *winograd_forward(const void *arguments) {
-	const winograd_arguments a = *(const winograd_arguments *)arguments;
+// Convolves and gives the products to finish, which makes the output of them.
+template <typename Finish>
+const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
 	const size_t count = tile_place::count(a), part = (count + a.threads - 1) / a.threads;
 	const int tiles = tiles_of_block(part, cached / (elements * ins * BLOCK), tile_rows);
 	const size_t v_stride = element_stride(ins, tiles), m_stride = element_stride(tile_columns, tiles);
-	const size_t u_length = (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + m_stride);
-	float *u = reserve(a.workspace, u_length + a.threads * own);
-	if (!u) return "winograd convolution: out of memory";
-	winograd_weights(a, ins, outs, u);
-	const size_t plane = (size_t)a.height * a.width * BLOCK;
+	const size_t u_length = a.u ? 0 : (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + m_stride);
+	float *work = reserve(a.workspace, u_length + a.threads * own), *u = a.u ? a.u : work;
+	if (!work) return "winograd convolution: out of memory";
+	if (!a.u) winograd_weights(a, ins, outs, u);
+	if (a.sums) memset(a.sums, 0, (size_t)a.threads * outs * sizeof(sums));
 #pragma omp parallel for schedule(static) num_threads(a.threads)
 	for (int thread = 0; thread < a.threads; thread++) {
-		float *v = u + u_length + thread * own, *m = v + elements * v_stride;
-		sums *total = a.sums ? (sums *)a.sums + (size_t)thread * outs : NULL;
-		if (total) memset(total, 0, outs * sizeof(sums));
+		float *v = work + u_length + thread * own, *m = v + elements * v_stride;
 		const size_t end = bound(count, thread + 1, a.threads);
 		for (size_t number = bound(count, thread, a.threads); number < end; number += tiles) {
 			const int present = end - number < (size_t)tiles ? end - number : tiles;
@@ -318,22 +365,29 @@ const char *winograd_forward(const void *arguments) {
 						(columns == 1 ? winograd_multiply<1> : winograd_multiply<tile_columns>)(
 							v + e * v_stride + t * BLOCK, (size_t)tiles * BLOCK, weights, ins, m + e * m_stride + t * columns * BLOCK);
 				}
-				for (int c = 0; c < columns; c++) {
-					const int b = group * tile_columns + c;
-					vec first{}, second{};
-					for (int t = 0; t < present; t++) {
-						const tile_place place(a, number + t);
-						const size_t offset = (place.image * outs + b) * plane + ((size_t)place.top * a.width + place.left) * BLOCK;
-						const float *from = m + (t * columns + c) * BLOCK;
-						const int rows = a.height - place.top, width = a.width - place.left;
-						(rows >= tile && width >= tile ? winograd_tile<true> : winograd_tile<false>)(a, from, m_stride, offset, rows, width, first, second);
-					}
-					if (total) total[b].add(first, second);
-				}
+				for (int c = 0; c < columns; c++)
+					finish(a, outs, {thread, group * tile_columns + c, number, present, m + c * BLOCK, (size_t)columns * BLOCK, m_stride});
 			}
 		}
 	}
 	return NULL;
+}
+
+const char *winograd_forward(const void *arguments) {
+	const winograd_arguments a = *(const winograd_arguments *)arguments;
+	return winograd_convolve(a, winograd_output);
+}
+
+// Sets u to the weights of a convolution with the normalisation folded in.
+const char *winograd_fold(const void *arguments) {
+	const winograd_arguments a = *(const winograd_arguments *)arguments;
+	winograd_weights(a, blocks_of(a.in), blocks_of(a.out), a.u);
+	return NULL;
+}
+
+const char *winograd_infer(const void *arguments) {
+	const winograd_arguments a = *(const winograd_arguments *)arguments;
+	return winograd_convolve(a, a.pool == 1 ? winograd_folded_output<1> : a.pool == 2 ? winograd_folded_output<2> : winograd_folded_output<4>);
 }
 
 // u[in][column] (+)= Σ v[tile][in]·z[tile][column] for gradient_rows inputs. A
