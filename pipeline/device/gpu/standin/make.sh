@@ -6,9 +6,10 @@ set -eu
 include=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$out"
+sed -n 's/^ *\(CUDA_[A-Z0-9_]*\) *= *[0-9]*,*$/{\1, "\1"},/p' "$include/cuda.h" >"$out/statuses.h"
 for part in driver kernels; do
 	# shellcheck disable=SC2086
-	c++ -std=c++17 -O2 -g -fPIC -ffp-contract=off -I"$include" ${FLAGS:-} -c -o "$out/$part.o" "$here/$part.cpp"
+	c++ -std=c++17 -O2 -g -fPIC -ffp-contract=off -I"$include" -I"$out" ${FLAGS:-} -c -o "$out/$part.o" "$here/$part.cpp"
 done
 nm --defined-only "$out/driver.o" | awk '/ T cu[A-Z]/ { print $3 }' | LC_ALL=C sort >"$out/known"
 printf '#include <cuda.h>\n' | cc -I"$include" -E -P -x c - | tr '\n' ' ' |
