@@ -45,6 +45,9 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, device.Close()) }()
+	if err := job.ComputesOn(device.Describe()); err != nil {
+		return "", err
+	}
 	predictor, err := m.On(device, batch)
 	if err != nil {
 		return "", err

@@ -3,21 +3,28 @@
 package stage
 
 import (
-	"catdog/pipeline/device/cpu/isa"
+	"fmt"
+
 	"catdog/pipeline/device/gpu"
 	"catdog/pipeline/params"
 )
 
-// describeEngine names what train's parameters mean on this machine.
-func describeEngine(train params.Train) string {
-	precision := train.Precision
-	if precision == "auto" {
-		precision = "float32"
-	}
-	if train.Device != "cpu" && precision == "float32" {
-		if description, err := gpu.Describe(); err == nil {
-			return description
+func init() {
+	describeGPU = func(train params.Train, opened bool) (string, error) {
+		if _, err := gpu.Precision(train.Precision); err != nil {
+			return "", err
 		}
+		description, err := gpu.Describe()
+		if err != nil || !opened {
+			return description, err
+		}
+		d, err := gpu.New()
+		if err != nil {
+			return "", err
+		}
+		if err := d.Close(); err != nil {
+			return "", fmt.Errorf("close the gpu: %w", err)
+		}
+		return description, nil
 	}
-	return isa.Describe(train.Threads, precision)
 }

@@ -62,6 +62,7 @@ func run(ctx context.Context, name string, work Work, reporter *progress.Reporte
 		return err
 	}
 	defer project.Save()
+	project.computes = true
 
 	states, err := project.inputs(definition)
 	if err != nil {

@@ -47,6 +47,9 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := job.ComputesOn(d.Describe()); err != nil {
+		return "", err
+	}
 	r := run{
 		parameters: job.Params.Train,
 		folder:     job.Folder,

@@ -52,33 +52,48 @@ var _ device.Device = (*Device)(nil)
 
 // Describe names what New would open, or says why it can't.
 func Describe() (string, error) {
-	if missing := driver.Missing(); missing != "" {
-		return "", errors.New(missing)
+	if err := driver.Start(); err != nil {
+		return "", err
 	}
 	count, err := cu.NumDevices()
 	if err != nil {
-		return "", fmt.Errorf("count GPUs: %w", err)
+		return "", fmt.Errorf("count GPUs: %w", driver.Named("cuDeviceGetCount", err))
 	}
 	if count == 0 {
 		return "", errors.New("the NVIDIA driver finds no GPU")
 	}
 	d, err := cu.GetDevice(0)
 	if err != nil {
-		return "", fmt.Errorf("take the first GPU: %w", err)
+		return "", fmt.Errorf("take the first GPU: %w", driver.Named("cuDeviceGet", err))
 	}
 	name, err := d.Name()
 	if err != nil {
-		return "", fmt.Errorf("name the GPU: %w", err)
+		return "", fmt.Errorf("name the GPU: %w", driver.Named("cuDeviceGetName", err))
 	}
 	major, err := d.Attribute(cu.ComputeCapabilityMajor)
 	if err != nil {
-		return "", fmt.Errorf("ask %s for its generation: %w", name, err)
+		return "", fmt.Errorf("ask %s for its generation: %w", name, driver.Named("cuDeviceGetAttribute", err))
 	}
-	if version := cu.Version(); major < 8 || version < 11080 {
-		return "", fmt.Errorf("%s with a driver for CUDA %d.%d: compute capability 8.0 (Ampere) and CUDA 11.8 are needed",
-			name, version/1000, version%1000/10)
+	version, err := driver.Version()
+	if err != nil {
+		return "", fmt.Errorf("ask %s's driver for its version: %w", name, err)
 	}
-	return fmt.Sprintf("gpu float32 %s CUDA %d.%d own convolutions", name, cu.Version()/1000, cu.Version()%1000/10), nil
+	if version < 11080 {
+		return "", fmt.Errorf("the NVIDIA driver is too old: it is for CUDA %d.%d, 11.8 is needed", version/1000, version%1000/10)
+	}
+	if major < 8 {
+		return "", fmt.Errorf("%s is too old: its compute capability is %d.x, 8.0 (Ampere) is needed", name, major)
+	}
+	return fmt.Sprintf("gpu float32 %s CUDA %d.%d own convolutions", name, version/1000, version%1000/10), nil
+}
+
+// Precision is what train.precision comes to on the GPU, or says that it does
+// not compute in it.
+func Precision(asked string) (string, error) {
+	if asked != "auto" && asked != "float32" {
+		return "", fmt.Errorf("the gpu computes in float32, not in %s", asked)
+	}
+	return "float32", nil
 }
 
 // New opens the first GPU.
@@ -104,20 +119,22 @@ func New() (*Device, error) {
 func (d *Device) open() error {
 	first, err := cu.GetDevice(0)
 	if err != nil {
-		return fmt.Errorf("take the first GPU: %w", err)
+		return fmt.Errorf("take the first GPU: %w", driver.Named("cuDeviceGet", err))
 	}
 	if d.context, err = first.MakeContext(cu.SchedAuto); err != nil {
-		return fmt.Errorf("make a context: %w", err)
+		return fmt.Errorf("make a context: %w", driver.Named("cuCtxCreate", err))
 	}
-	if d.stream, err = cu.MakeStream(cu.NonBlocking); err == nil {
-		if d.module, err = cu.LoadData(ptx); err == nil {
-			if d.staging, err = driver.Pinned(stagingSize); err == nil {
-				return nil
-			}
-		}
+	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		err = fmt.Errorf("make a stream: %w", driver.Named("cuStreamCreate", err))
+	} else if d.module, err = cu.LoadData(ptx); err != nil {
+		err = fmt.Errorf("load %d kB of kernels: %w", len(ptx)/1000, driver.Named("cuModuleLoadData", err))
+	} else if d.staging, err = driver.Pinned(stagingSize); err != nil {
+		err = fmt.Errorf("pin %.1f MB of memory: %w", 4e-6*stagingSize, err)
+	} else {
+		return nil
 	}
-	d.context.Destroy()
-	return fmt.Errorf("prepare the context: %w", err)
+	d.context.Destroy() // and all that was made in it
+	return err
 }
 
 // do runs f on the device's thread.
@@ -141,11 +158,26 @@ func (d *Device) Close() error {
 		return nil
 	}
 	err := d.do(func() error {
-		errs := []error{d.wait()}
-		for _, p := range d.memory {
-			errs = append(errs, cu.MemFree(p))
+		if err := d.wait(); err != nil {
+			d.context.Destroy() // frees everything; what failed has been said
+			return err
 		}
-		return errors.Join(append(errs, driver.Unpin(d.staging), d.stream.Destroy(), d.module.Unload(), d.context.Destroy())...)
+		for _, p := range d.memory {
+			if err := cu.MemFree(p); err != nil {
+				d.fail(fmt.Errorf("free memory: %w", driver.Named("cuMemFree", err)))
+			}
+		}
+		for _, err := range []error{
+			driver.Unpin(d.staging),
+			driver.Named("cuStreamDestroy", d.stream.Destroy()),
+			driver.Named("cuModuleUnload", d.module.Unload()),
+			driver.Named("cuCtxDestroy", d.context.Destroy()),
+		} {
+			if err != nil {
+				d.fail(fmt.Errorf("close the gpu: %w", err))
+			}
+		}
+		return d.failure
 	})
 	close(d.work)
 	d.work, d.memory = nil, nil
@@ -156,7 +188,7 @@ func (d *Device) Close() error {
 func (d *Device) wait() error {
 	if d.failure == nil {
 		if err := d.stream.Synchronize(); err != nil {
-			d.fail(fmt.Errorf("compute on the gpu: %w", err))
+			d.fail(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
 		}
 	}
 	return d.failure
@@ -175,11 +207,11 @@ func (d *Device) allocate(bytes int) (p cu.DevicePtr, err error) {
 		if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
 			free, total, _ := cu.MemInfo()
 			return fmt.Errorf("allocate %.1f MB, %.1f of %.1f MB are free (a smaller train.batch needs less): %w",
-				float64(bytes)/1e6, float64(free)/1e6, float64(total)/1e6, err)
+				float64(bytes)/1e6, float64(free)/1e6, float64(total)/1e6, driver.Named("cuMemAlloc", err))
 		}
 		d.memory = append(d.memory, p)
 		if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
-			return fmt.Errorf("clear %d bytes: %w", bytes, err)
+			return fmt.Errorf("clear %d bytes: %w", bytes, driver.Named("cuMemsetD8Async", err))
 		}
 		return nil
 	})
@@ -190,13 +222,15 @@ func (d *Device) allocate(bytes int) (p cu.DevicePtr, err error) {
 func (d *Device) upload(values []float32, to cu.DevicePtr) {
 	d.transfer(len(values), func(at, length int) error {
 		copy(d.staging, values[at:at+length])
-		return cu.MemcpyHtoDAsync(to+cu.DevicePtr(4*at), unsafe.Pointer(&d.staging[0]), int64(4*length), d.stream)
+		return driver.Named("cuMemcpyHtoDAsync",
+			cu.MemcpyHtoDAsync(to+cu.DevicePtr(4*at), unsafe.Pointer(&d.staging[0]), int64(4*length), d.stream))
 	}, func(int, int) {})
 }
 
 func (d *Device) download(from cu.DevicePtr, values []float32) {
 	d.transfer(len(values), func(at, length int) error {
-		return cu.MemcpyDtoHAsync(unsafe.Pointer(&d.staging[0]), from+cu.DevicePtr(4*at), int64(4*length), d.stream)
+		return driver.Named("cuMemcpyDtoHAsync",
+			cu.MemcpyDtoHAsync(unsafe.Pointer(&d.staging[0]), from+cu.DevicePtr(4*at), int64(4*length), d.stream))
 	}, func(at, length int) { copy(values[at:at+length], d.staging) })
 }
 
@@ -240,7 +274,7 @@ func (d *Device) launch(launches ...launch) error {
 		if !known {
 			var err error
 			if f, err = d.module.Function(l.kernel); err != nil {
-				return fmt.Errorf("find kernel %s: %w", l.kernel, err)
+				return fmt.Errorf("find kernel %s: %w", l.kernel, driver.Named("cuModuleGetFunction", err))
 			}
 			d.functions[l.kernel] = f
 		}
