@@ -26,13 +26,14 @@ ONLY ?=
 KEY ?=
 DRY ?=
 JSON ?=
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON
+GPU ?=
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON GPU,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON GPU
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint bench gpu-check notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint bench gpu-check gpu-proof notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -43,13 +44,17 @@ SOURCES := $(shell find pipeline stages \( -type d -o -name '*.go' -o -name '*.c
 
 build/setup: stages/setup.sh go.mod
 	mkdir -p build
-	sh stages/setup.sh
-	touch $@
+	GPU=$${GPU:-$$(cat $@ 2>/dev/null)}; export GPU; sh stages/setup.sh && echo "$$GPU" >$@
 
-bin/.built: $(SOURCES) go.mod go.sum | build/setup
+# GPU=1 or GPU=0 is remembered; another value sets up anew.
+ifneq ($(filter-out $(shell cat build/setup 2>/dev/null),$(GPU)),)
+build/setup: FORCE
+endif
+
+bin/.built: $(SOURCES) go.mod go.sum build/setup
 	mkdir -p bin
 	echo "build     compiles" >&2
-	go run ./stages/track build
+	if [ -f build/gpu/environment ]; then . ./build/gpu/environment; fi; go run ./stages/track build
 	touch $@
 
 build: bin/.built
@@ -143,6 +148,9 @@ bench: bin/.built  ## ONLY=train|resize|pack|make [PHOTOS=folder]: how fast, bes
 gpu-check: build/setup  ## the GPU's kernels and device, without a GPU
 	sh pipeline/device/gpu/check.sh
 
+gpu-proof: bin/.built  ## [PHOTOS=pack.arrow]: a bundle that shows on a machine with a GPU what holds there
+	sh pipeline/proof/bundle.sh
+
 notebooks: build/setup  ## run the notebooks and keep their plots
 	sh notebooks/run.sh
 
@@ -166,6 +174,7 @@ help:  ## this list
 	  'make publish [HALF=1]                                        the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
 	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
+	  'make gpu-proof [PHOTOS=pack.arrow]                           build/gpu-proof: to be run on a machine with an NVIDIA GPU' \
 	  'make test | test-long | torture | lint | notebooks | gpu-check for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

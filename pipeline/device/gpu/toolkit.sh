@@ -42,9 +42,8 @@ fi
 name=$(cat "$include/cuda.h" "$0" 2>/dev/null | cksum | cut -d' ' -f1)
 library=$root/libcuda-$name
 if [ ! -f "$library/libcuda.a" ]; then
-	new=$library.partial
-	rm -rf "$new"
-	mkdir -p "$new"
+	mkdir -p "$root"
+	new=$(mktemp -d "$root/libcuda.XXXXXX")
 	printf '#include <cuda.h>\n' | cc -I"$include" -E -P -x c - | tr '\n' ' ' |
 		grep -oE '\bcu[A-Z][A-Za-z0-9_]*[[:space:]]*\(' | tr -d '( ' | sort -u | grep -vx cuInit >"$new/names"
 	{
@@ -79,7 +78,6 @@ C
 	} >"$new/libcuda.c"
 	cc -O1 -fPIC -c -o "$new/libcuda.o" "$new/libcuda.c"
 	ar cr "$new/libcuda.a" "$new/libcuda.o"
-	rm -rf "$library"
-	mv "$new" "$library"
+	mv -T "$new" "$library" 2>/dev/null || rm -rf "$new" # another one was faster
 fi
-printf 'export CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I%s" CGO_LDFLAGS="-O2 -g -L%s -ldl"\n' "$include" "$library"
+printf 'export TAGS=gpu CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I%s" CGO_LDFLAGS="-O2 -g -L%s -ldl"\n' "$include" "$library"
