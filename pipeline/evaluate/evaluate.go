@@ -40,14 +40,11 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		return "", fmt.Errorf("the model is for %v in images of %d×%d, the pack has %v in %d×%d",
 			m.Classes, m.Stored.Height, m.Stored.Width, data.Classes, data.Height, data.Width)
 	}
-	device, err := model.Device(job.Params.Train)
+	device, err := model.DeviceFor(job)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, device.Close()) }()
-	if err := job.ComputesOn(device.Describe()); err != nil {
-		return "", err
-	}
 	predictor, err := m.On(device, batch)
 	if err != nil {
 		return "", err

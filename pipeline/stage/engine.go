@@ -1,9 +1,6 @@
 package stage
 
 import (
-	"fmt"
-	"strings"
-
 	"catdog/pipeline/device/cpu/isa"
 	"catdog/pipeline/params"
 )
@@ -14,22 +11,12 @@ import (
 var describeGPU func(train params.Train, opened bool) (string, error)
 
 // describeEngine names what train's parameters mean on this machine, without
-// linking oneDNN.
-func describeEngine(train params.Train, opened bool) string {
+// linking oneDNN. If that is the CPU where a GPU was asked for, noGPU says why.
+func describeEngine(train params.Train, opened bool) (description string, noGPU error) {
 	if describeGPU != nil && train.Device != "cpu" {
-		if description, err := describeGPU(train, opened); err == nil {
-			return description
+		if description, noGPU = describeGPU(train, opened && train.Device == "auto"); noGPU == nil {
+			return description, nil
 		}
 	}
-	return isa.Describe(train.Threads, isa.Precision(train.Precision))
-}
-
-// ComputesOn makes sure that a stage computes on what its output's key names:
-// the description of a device that was opened must be that of the engine or
-// say more.
-func (j *Job) ComputesOn(device string) error {
-	if j.Engine != "" && !strings.HasPrefix(device+" ", j.Engine+" ") {
-		return fmt.Errorf("computes on %q, the plan was for %q; run make again", device, j.Engine)
-	}
-	return nil
+	return isa.Describe(train.Threads, isa.Precision(train.Precision)), noGPU
 }

@@ -27,6 +27,7 @@ type Project struct {
 	raw      *rawFolder // the photos as they lie there, once looked at
 	computes bool       // and not only plans: this process opens what computes
 	computer string     // what that is, once asked for
+	noGPU    error      // why it is not a GPU
 }
 
 type rawFolder struct {
@@ -113,7 +114,7 @@ func (p *Project) engine(definition *Definition) string {
 		return ""
 	}
 	if p.computer == "" {
-		p.computer = describeEngine(p.Params.Train, p.computes)
+		p.computer, p.noGPU = describeEngine(p.Params.Train, p.computes)
 	}
 	return p.computer
 }

@@ -151,6 +151,7 @@ func (p *Project) compute(ctx context.Context, definition *Definition, state *St
 		Params:   p.Params,
 		Progress: reporter,
 		Engine:   p.engine(definition),
+		NoGPU:    p.noGPU,
 		StepKey:  state.Recipe.StepKey(),
 		Store:    filepath.Join("data/interim", p.Params.Dataset, "store"),
 		Inputs:   map[string]*Input{},

@@ -42,14 +42,11 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := model.Device(job.Params.Train)
+	d, err := model.DeviceFor(job)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := job.ComputesOn(d.Describe()); err != nil {
-		return "", err
-	}
 	r := run{
 		parameters: job.Params.Train,
 		folder:     job.Folder,
