@@ -280,26 +280,51 @@ ENTRY cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice) {
 	return CUDA_SUCCESS;
 }
 
+ENTRY cuDeviceComputeCapability(int *major, int *minor, CUdevice) {
+	BEGIN("", false);
+	return *major = 8, *minor = 0, CUDA_SUCCESS;
+}
+
 // --- contexts ---
 
-ENTRY cuCtxCreate_v2(CUcontext *made, unsigned, CUdevice) {
-	BEGIN("", false);
-	current = new context;
-	current->owner = pthread_self();
-	contexts.insert(current);
-	return *made = (CUcontext)current, CUDA_SUCCESS;
+static context *new_context() {
+	context *c = new context;
+	c->owner = pthread_self();
+	contexts.insert(c);
+	return c;
 }
-ENTRY cuCtxDestroy_v2(CUcontext handle) {
-	BEGIN("", false);
-	context *c = (context *)handle;
-	if (!contexts.count(c)) return fault(CUDA_ERROR_INVALID_CONTEXT, "cuCtxDestroy of what is no context");
+// What is left when a context ends is written down. The context itself stays:
+// its addresses shall not come again.
+static void end(context *c) {
 	if (c == current) run_all();
 	if (!c->lost)  // a lost context takes nothing back
 		for (auto &what : left(c)) c->ledger.fault("left when the context ends: " + what);
 	c->ledger.write(left(c));
 	contexts.erase(c);
 	if (c == current) current = nullptr;
-	return CUDA_SUCCESS;  // c stays: its addresses shall not come again
+}
+ENTRY cuCtxCreate_v2(CUcontext *made, unsigned, CUdevice) {
+	BEGIN("", false);
+	return *made = (CUcontext)(current = new_context()), CUDA_SUCCESS;
+}
+ENTRY cuCtxDestroy_v2(CUcontext handle) {
+	BEGIN("", false);
+	if (!contexts.count((context *)handle)) return fault(CUDA_ERROR_INVALID_CONTEXT, "cuCtxDestroy of what is no context");
+	return end((context *)handle), CUDA_SUCCESS;
+}
+// The primary context ends when as many give it back as took it.
+static context *primary;
+static int primary_users;
+ENTRY cuDevicePrimaryCtxRetain(CUcontext *taken, CUdevice) {
+	BEGIN("", false);
+	if (!primary_users++) primary = new_context();
+	return *taken = (CUcontext)primary, CUDA_SUCCESS;
+}
+ENTRY cuDevicePrimaryCtxRelease_v2(CUdevice) {
+	BEGIN("", false);
+	if (!primary_users) return fault(CUDA_ERROR_INVALID_CONTEXT, "cuDevicePrimaryCtxRelease of a context that nobody has");
+	if (!--primary_users) end(primary);
+	return CUDA_SUCCESS;
 }
 ENTRY cuCtxSetCurrent(CUcontext handle) {
 	BEGIN("", false);
@@ -645,6 +670,7 @@ ENTRY cuGraphDestroy(CUgraph handle) {
 
 static const struct {
 	CUresult status;
+	int number;
 	const char *name;
 } names[] = {
 #include "statuses.h"

@@ -6,7 +6,7 @@ set -eu
 include=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$out"
-sed -n 's/^ *\(CUDA_[A-Z0-9_]*\) *= *[0-9]*,*$/{\1, "\1"},/p' "$include/cuda.h" >"$out/statuses.h"
+sed -n 's/^ *\(CUDA_[A-Z0-9_]*\) *= *\([0-9]*\),*$/{\1, \2, "\1"},/p' "$include/cuda.h" >"$out/statuses.h"
 for part in driver kernels; do
 	# shellcheck disable=SC2086
 	c++ -std=c++17 -O2 -g -fPIC -ffp-contract=off -I"$include" -I"$out" ${FLAGS:-} -c -o "$out/$part.o" "$here/$part.cpp"
