@@ -82,7 +82,8 @@ type Convolution interface {
 	Export(w Vector, oihw []float32)
 	Forward(x Activation, w Vector, y Activation) error
 	// BackwardInput writes dx = gradient of x, plus addend where that is not
-	// nil (a skip connection's gradient). dx and addend may be the same.
+	// nil (a skip connection's gradient). dx and addend may be the same. It
+	// comes after a Forward with the same, unchanged w.
 	BackwardInput(dy Activation, w Vector, addend, dx Activation) error
 	// BackwardWeights overwrites dw.
 	BackwardWeights(x, dy Activation, dw Vector) error

@@ -10,10 +10,7 @@ import (
 
 func init() {
 	openGPU = func(p params.Train) (device.Device, error) {
-		if _, err := gpu.Precision(p.Precision); err != nil {
-			return nil, err
-		}
-		d, err := gpu.New()
+		d, err := gpu.New(gpu.ForTraining(p))
 		if err != nil {
 			return nil, err // not d: a nil *gpu.Device would not be a nil Device
 		}

@@ -12,9 +12,10 @@ import (
 
 // auto takes the GPU where there is one; gpu takes nothing else.
 func TestDeviceIsTheGPUOrSaysWhyNot(t *testing.T) {
-	_, missing := gpu.Describe()
 	for _, want := range []string{"auto", "gpu", "cpu"} {
-		d, err := Device(params.Train{Device: want, Precision: "auto"})
+		p := params.Train{Device: want, Precision: "auto"}
+		_, missing := gpu.Describe(gpu.ForTraining(p))
+		d, err := Device(p)
 		if want == "gpu" && missing != nil {
 			if err == nil || !strings.Contains(err.Error(), missing.Error()) {
 				t.Errorf("gpu without one: %v, want %v", err, missing)

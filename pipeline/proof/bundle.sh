@@ -6,7 +6,7 @@
 # makes a tiny one for a driver that stands in.
 set -eu
 cd "$(dirname "$0")/../.."
-bundle=$PWD/build/gpu-proof/bundle
+bundle=$PWD/build/gpu-proof/${PROOF_TINY:+tiny-}bundle
 fail() { printf 'gpu-proof: %s\n' "$*" >&2; exit 1; }
 [ "$(uname -m)" = x86_64 ] || fail "the bundle is for x86-64"
 

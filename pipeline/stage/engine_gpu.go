@@ -11,14 +11,12 @@ import (
 
 func init() {
 	describeGPU = func(train params.Train, opened bool) (string, error) {
-		if _, err := gpu.Precision(train.Precision); err != nil {
-			return "", err
-		}
-		description, err := gpu.Describe()
+		options := gpu.ForTraining(train)
+		description, err := gpu.Describe(options)
 		if err != nil || !opened {
 			return description, err
 		}
-		d, err := gpu.New()
+		d, err := gpu.New(options)
 		if err != nil {
 			return "", err
 		}

@@ -67,10 +67,16 @@ func newProject(t *testing.T) (*project, []status) {
 	return p, statuses
 }
 
-// A status is one of CUDA's.
+// A status is one of CUDA's, or of cuDNN's.
 type status struct {
 	name   string
 	number int
+}
+
+// ofCuDNN are statuses that cuDNN's calls return.
+var ofCuDNN = []status{
+	{"CUDNN_STATUS_NOT_INITIALIZED", 1001}, {"CUDNN_STATUS_BAD_PARAM", 2000},
+	{"CUDNN_STATUS_INTERNAL_ERROR", 4000}, {"CUDNN_STATUS_EXECUTION_FAILED", 5000},
 }
 
 func (p *project) must(err error) {
@@ -183,6 +189,9 @@ func TestEveryStatusEndsTheRunWithItsName(t *testing.T) {
 	for range rounds {
 		for _, number := range ordered {
 			s, c := statuses[next%len(statuses)], calls[number-1]
+			if strings.HasPrefix(c.name, "cudnn") {
+				s = ofCuDNN[next%len(ofCuDNN)]
+			}
 			next++
 			restore()
 			code, said := p.train("gpu", fmt.Sprintf("STANDIN_FAIL=#%d=%d", number, s.number))
@@ -246,7 +255,8 @@ func TestAutoSaysWhyNotTheGPU(t *testing.T) {
 		{"STANDIN_FAIL=cuInit#1=803", "the NVIDIA driver does not start: cuInit: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "cpu "},
 		{"STANDIN_DEVICES=0", "the NVIDIA driver finds no GPU", "cpu "},
 		{"STANDIN_VERSION=11040", "the NVIDIA driver is too old: it is for CUDA 11.4", "cpu "},
-		{"STANDIN_FAIL=cuCtxCreate#1=2", "cuCtxCreate: CUDA_ERROR_OUT_OF_MEMORY", "cpu "},
+		{"CUDNN_LIBRARY=/none/libcudnn.so.9", "no cuDNN 9", "cpu "},
+		{"STANDIN_FAIL=cuDevicePrimaryCtxRetain#1=2", "cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY", "cpu "},
 		{"STANDIN_FAIL=cuModuleLoadData#1=218", "cuModuleLoadData: CUDA_ERROR_INVALID_PTX", "cpu "},
 	} {
 		p.must(os.RemoveAll(p.path("models")))

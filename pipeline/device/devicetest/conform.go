@@ -16,7 +16,25 @@ import (
 // for each output the Euclidean norm of the difference is at most tolerance
 // times the norm of the reference's output.
 func Conform(t *testing.T, d device.Device, tolerance float64) {
-	c := conformance{t, d, tolerance}
+	conform(t, conformance{t, d, tolerance, func(v float32) float32 { return v }})
+}
+
+// BFloat16Tolerance is Conform's tolerance for a device whose activations are
+// bfloat16. One rounding is off by at most 2⁻⁹ of a value, and by a third of
+// that in the mean; an operation rounds its result, and at most one value on
+// the way to it.
+const BFloat16Tolerance = 1.0 / 256
+
+// ConformBFloat16 is Conform for a device whose activations are bfloat16. All
+// inputs are such numbers, so that both devices take the same ReLUs and maxima.
+func ConformBFloat16(t *testing.T, d device.Device) {
+	conform(t, conformance{t, d, BFloat16Tolerance, func(v float32) float32 {
+		bits := math.Float32bits(v)
+		return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+	}})
+}
+
+func conform(t *testing.T, c conformance) {
 	t.Run("memory", c.memory)
 	t.Run("convolution", c.convolution)
 	t.Run("normalization", c.normalization)
@@ -31,13 +49,15 @@ type conformance struct {
 	t         *testing.T
 	device    device.Device
 	tolerance float64
+	// round makes a random input one that the device can hold.
+	round func(float32) float32
 }
 
 // compare runs an experiment on the reference and on the device, with the same
 // random numbers, and compares what it recorded.
 func (c conformance) compare(t *testing.T, name string, experiment func(*lab)) {
 	t.Run(name, func(t *testing.T) {
-		want, got := newLab(t, reference.New()), newLab(t, c.device)
+		want, got := newLab(t, reference.New(), c.round), newLab(t, c.device, c.round)
 		experiment(want)
 		experiment(got)
 		for i, w := range want.outputs {
@@ -67,6 +87,7 @@ type lab struct {
 	device.Device
 	t       *testing.T
 	random  *rand.Rand
+	round   func(float32) float32
 	outputs []output
 }
 
@@ -75,8 +96,8 @@ type output struct {
 	values []float32
 }
 
-func newLab(t *testing.T, d device.Device) *lab {
-	return &lab{Device: d, t: t, random: rand.New(rand.NewPCG(1, 2))}
+func newLab(t *testing.T, d device.Device, round func(float32) float32) *lab {
+	return &lab{Device: d, t: t, random: rand.New(rand.NewPCG(1, 2)), round: round}
 }
 
 func (l *lab) check(err error) {
@@ -89,7 +110,7 @@ func (l *lab) check(err error) {
 func (l *lab) numbers(length int) []float32 {
 	values := make([]float32, length)
 	for i := range values {
-		values[i] = float32(l.random.NormFloat64())
+		values[i] = l.round(float32(l.random.NormFloat64()))
 	}
 	return values
 }
@@ -183,7 +204,7 @@ func (l *lab) plain(op importer, w device.Vector, count int) []float32 {
 }
 
 func (c conformance) memory(t *testing.T) {
-	l := newLab(t, c.device)
+	l := newLab(t, c.device, c.round)
 	for _, shape := range [][4]int{{1, 1, 1, 1}, {3, 5, 7, 3}, {2, 4, 3, 17}, {1, 2, 2, 32}} {
 		a := l.activation(shape[0], shape[1], shape[2], shape[3])
 		want := l.numbers(shape[0] * shape[1] * shape[2] * shape[3])
@@ -284,7 +305,7 @@ func (c conformance) normalization(t *testing.T) {
 			// scale near zero and a negative one, where x̂ comes from y.
 			values := contents(x)
 			for i := range values {
-				values[i] = 0.7*values[i] + 3
+				values[i] = l.round(0.7*values[i] + 3)
 			}
 			x.Upload(values)
 			scales := l.numbers(s.Channels)

@@ -29,6 +29,8 @@ on "$root/build/gpu/standin" engine GPU
 echo 'gpu-check  which device is taken, also without a driver; every status'
 export STANDIN_TRAIN=$tests/train STANDIN_STATUSES=$root/build/gpu/standin/statuses.h
 on "$root/build/gpu/standin" train 'GPU|Status'
+echo 'gpu-check  the bundle for a machine with a GPU'
+sh pipeline/proof/check.sh build/gpu/standin
 FLAGS='-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined' \
 	sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin-address
 echo 'gpu-check  on the stand-in under AddressSanitizer: operations'

@@ -28,11 +28,14 @@ func (d *Device) NewCrossEntropy(spec device.CrossEntropySpec) (device.CrossEntr
 func (c crossEntropy) Loss(logits, targets device.Vector) (float32, error) {
 	o := c.device.operands("cross-entropy")
 	loss := make([]float32, 1)
-	if err := o.submit(launch{"crossentropy_loss", 1, 1, []any{
+	if err := o.submit(launch{kernel: "crossentropy_loss", gridX: 1, gridY: 1, arguments: []any{
 		o.vector("logits", logits, c.Batch*c.Classes), o.vector("targets", targets, c.Batch*c.Classes),
 		o.vector("loss", c.loss, 1), c.Batch, c.Classes,
 	}}); err != nil {
 		return 0, err
+	}
+	if c.device.recording {
+		return 0, nil // it stays on the GPU
 	}
 	c.loss.Download(loss)
 	return loss[0], c.device.failure

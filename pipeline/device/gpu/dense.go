@@ -4,7 +4,7 @@ package gpu
 
 import "catdog/pipeline/device"
 
-// dense keeps its weights as rows: Out×(H·W·C).
+// dense keeps its weights as rows, Out×(H·W·pitch).
 type dense struct {
 	device.DenseSpec
 	device *Device
@@ -12,23 +12,34 @@ type dense struct {
 
 func (d *Device) NewDense(spec device.DenseSpec) (device.Dense, error) { return dense{spec, d}, nil }
 
-func (d dense) in() int { return d.Height * d.Width * d.Channels }
+// in is the length of a row.
+func (d dense) in() int { return d.Height * d.Width * pitch(d.Channels) }
 
 func (d dense) WeightsLen() int { return roundUp(d.Out*d.in(), device.Alignment) }
 
+// places calls visit for each run of channels, with where it begins in a plain
+// row-major matrix and in the padded one.
+func (d dense) places(visit func(plain, padded int)) {
+	for i := range d.Out * d.Height * d.Width {
+		visit(i*d.Channels, i*pitch(d.Channels))
+	}
+}
+
 func (d dense) Import(rows []float32, w device.Vector) {
 	values := make([]float32, d.WeightsLen())
-	copy(values, rows[:d.Out*d.in()])
+	d.places(func(i, j int) { copy(values[j:], rows[i:i+d.Channels]) })
 	w.Slice(0, len(values)).Upload(values)
 }
 
 func (d dense) Export(w device.Vector, rows []float32) {
-	w.Slice(0, d.Out*d.in()).Download(rows[:d.Out*d.in()])
+	values := make([]float32, d.WeightsLen())
+	w.Slice(0, len(values)).Download(values)
+	d.places(func(i, j int) { copy(rows[i:i+d.Channels], values[j:]) })
 }
 
 func (d dense) Forward(x device.Activation, w, bias device.Vector, y device.Vector) error {
 	o := d.device.operands("dense forward")
-	return o.submit(over(32*d.Batch*d.Out, "dense_forward",
+	return o.submit(d.device.over(32*d.Batch*d.Out, "dense_forward",
 		o.activation("input", x, d.Batch, d.Height, d.Width, d.Channels), o.vector("weights", w, d.WeightsLen()), o.vector("bias", bias, d.Out),
 		o.vector("output", y, d.Batch*d.Out), d.Batch, d.in(), d.Out))
 }
@@ -37,10 +48,10 @@ func (d dense) Backward(x device.Activation, w device.Vector, dy device.Vector, 
 	o := d.device.operands("dense backward")
 	dout := o.vector("output's gradient", dy, d.Batch*d.Out)
 	return o.submit(
-		over(d.WeightsLen()+d.Out, "dense_backward_weights",
+		d.device.over(d.WeightsLen()+d.Out, "dense_backward_weights",
 			o.activation("input", x, d.Batch, d.Height, d.Width, d.Channels), dout,
 			o.vector("weights' gradient", dw, d.WeightsLen()), o.vector("bias' gradient", dbias, d.Out),
 			d.Batch, d.in(), d.Out, d.WeightsLen()),
-		over(d.Batch*d.in(), "dense_backward_input", dout, o.vector("weights", w, d.WeightsLen()),
+		d.device.over(d.Batch*d.in(), "dense_backward_input", dout, o.vector("weights", w, d.WeightsLen()),
 			o.activation("input's gradient", dx, d.Batch, d.Height, d.Width, d.Channels), d.Batch, d.in(), d.Out))
 }

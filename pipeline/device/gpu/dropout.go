@@ -22,11 +22,10 @@ func (d *Device) NewDropout(spec device.DropoutSpec) (device.Dropout, error) {
 
 func (d dropout) Forward(seed uint64, x, y device.Activation) error {
 	o := d.device.operands("dropout")
-	count := d.Batch * d.Height * d.Width * d.Channels
-	keys := device.DropoutKeys(seed)
-	return o.submit(over(count, "dropout",
+	positions := d.Batch * d.Height * d.Width
+	return o.submit(d.device.over(positions*pitch(d.Channels)/octet, "dropout",
 		o.activation("input", x, d.Batch, d.Height, d.Width, d.Channels), o.activation("output", y, d.Batch, d.Height, d.Width, d.Channels),
-		uint64(count), keys[0], keys[1], device.DropoutThreshold(d.Rate), d.Rate))
+		d.device.stepSeed, seed, positions, d.Channels, pitch(d.Channels), device.DropoutThreshold(d.Rate), d.Rate))
 }
 
 // Backward is the same linear map as Forward.

@@ -1,13 +1,16 @@
 //go:build gpu
 
 // Package gpu computes a network's operations on an NVIDIA GPU through CUDA's
-// driver, opened when the program starts; its kernels are in the folder
-// kernels, as CUDA C and as the PTX that is linked in.
+// driver and cuDNN, both opened when the program runs; its kernels are in the
+// folder kernels, as CUDA C and as the PTX that is linked in.
 //
-// Feature maps lie in NHWC order, convolutions' weights in OHWI order. Work is
-// queued on one stream from one thread of the device's own; only what reads
-// results (Download, Loss) waits. No kernel adds atomically, so that the same
-// GPU gives the same bits again.
+// Activations are float32 or bfloat16, everything else (weights and their
+// gradients, statistics, logits, the loss) is float32. Activations lie in NHWC
+// order with channels padded with zeros to a multiple of 8, convolutions'
+// weights in OHWI order, padded alike. Work is queued on one stream from one
+// thread of the device's own; only what reads results (Download, Loss) waits.
+// No kernel adds floating-point numbers atomically, so that the same GPU gives
+// the same bits again.
 package gpu
 
 import (
@@ -21,7 +24,9 @@ import (
 	"gorgonia.org/cu"
 
 	"catdog/pipeline/device"
+	"catdog/pipeline/device/gpu/cudnn"
 	"catdog/pipeline/device/gpu/driver"
+	"catdog/pipeline/params"
 )
 
 //go:embed kernels/kernels.ptx
@@ -29,20 +34,58 @@ var ptx string
 
 const (
 	threads     = 256     // of a block, in every kernel
-	mostBlocks  = 1 << 15 // of a grid; threads then take several elements
+	mostBlocks  = 1 << 13 // of a grid; threads then take several elements
 	stagingSize = 1 << 18 // float32 numbers that travel at once
+	octet       = 8       // channels that a thread moves at once: OCTET of kernels/common.h
 )
+
+// Options fix a Device.
+type Options struct {
+	// Precision of activations is "float32" or "bfloat16".
+	Precision string
+	// OwnConvolutions takes our own plain kernels in place of cuDNN: many times
+	// slower, and right where there is no cuDNN.
+	OwnConvolutions bool
+}
+
+// ForTraining is what section train of params.yaml asks of a GPU: precision
+// auto is bfloat16, and cuDNN is wanted unless device is gpu and there is none.
+func ForTraining(p params.Train) Options {
+	o := Options{Precision: p.Precision}
+	if o.Precision == "auto" {
+		o.Precision = "bfloat16"
+	}
+	if p.Device == "gpu" {
+		_, missing := cudnn.Version()
+		o.OwnConvolutions = missing != nil
+	}
+	return o
+}
 
 // A Device is a GPU.
 type Device struct {
+	options     Options
 	description string
+	capability  int // times ten: 90 is 9.0
 	work        chan func()
-	context     cu.CUContext
+	gpu         cu.Device
 	stream      cu.Stream
 	module      cu.Module
 	functions   map[string]cu.Function
 	memory      []cu.DevicePtr
 	staging     []float32
+	cudnn       *cudnn.Handle // nil with own convolutions
+	described   []*cudnn.Convolution
+	workspace   workspace
+	optimizers  []*optimizer
+	// stepSeed is where dropouts find what their own seed is combined with: a
+	// zero but in a Loop.
+	zeroSeed, stepSeed cu.DevicePtr
+	// recording is set while a Loop submits a step, whose schedule lies in
+	// memory and whose results stay there.
+	recording bool
+	// timed is where a measured step puts its events, nil otherwise.
+	timed *timing
 	// failure is of a call that could not return it, such as Upload, or of the
 	// GPU itself; it stays.
 	failure error
@@ -51,7 +94,10 @@ type Device struct {
 var _ device.Device = (*Device)(nil)
 
 // Describe names what New would open, or says why it can't.
-func Describe() (string, error) {
+func Describe(o Options) (string, error) {
+	if o.Precision != "float32" && o.Precision != "bfloat16" {
+		return "", fmt.Errorf("the gpu computes in float32 or bfloat16, not in %q", o.Precision)
+	}
 	if err := driver.Start(); err != nil {
 		return "", err
 	}
@@ -84,25 +130,24 @@ func Describe() (string, error) {
 	if major < 8 {
 		return "", fmt.Errorf("%s is too old: its compute capability is %d.x, 8.0 (Ampere) is needed", name, major)
 	}
-	return fmt.Sprintf("gpu float32 %s CUDA %d.%d own convolutions", name, version/1000, version%1000/10), nil
-}
-
-// Precision is what train.precision comes to on the GPU, or says that it does
-// not compute in it.
-func Precision(asked string) (string, error) {
-	if asked != "auto" && asked != "float32" {
-		return "", fmt.Errorf("the gpu computes in float32, not in %s", asked)
+	convolutions := "own convolutions"
+	if !o.OwnConvolutions {
+		found, err := cudnn.Version()
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		convolutions = "cuDNN " + found
 	}
-	return "float32", nil
+	return fmt.Sprintf("gpu %s %s CUDA %d.%d %s", o.Precision, name, version/1000, version%1000/10, convolutions), nil
 }
 
 // New opens the first GPU.
-func New() (*Device, error) {
-	description, err := Describe()
+func New(o Options) (*Device, error) {
+	description, err := Describe(o)
 	if err != nil {
 		return nil, fmt.Errorf("open the gpu: %w", err)
 	}
-	d := &Device{description: description, work: make(chan func()), functions: map[string]cu.Function{}}
+	d := &Device{options: o, description: description, work: make(chan func()), functions: map[string]cu.Function{}}
 	go func() {
 		runtime.LockOSThread() // the context is the thread's, which ends with it
 		for f := range d.work {
@@ -113,27 +158,50 @@ func New() (*Device, error) {
 		close(d.work)
 		return nil, fmt.Errorf("open the gpu: %w", err)
 	}
+	if d.zeroSeed, err = d.allocate(8); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the gpu: %w", err), d.Close())
+	}
+	d.stepSeed = d.zeroSeed
 	return d, nil
 }
 
-func (d *Device) open() error {
-	first, err := cu.GetDevice(0)
-	if err != nil {
+// open takes the GPU's primary context, which is the one that cuDNN expects.
+func (d *Device) open() (err error) {
+	if d.gpu, err = cu.GetDevice(0); err != nil {
 		return fmt.Errorf("take the first GPU: %w", driver.Named("cuDeviceGet", err))
 	}
-	if d.context, err = first.MakeContext(cu.SchedAuto); err != nil {
-		return fmt.Errorf("make a context: %w", driver.Named("cuCtxCreate", err))
+	major, minor, err := d.gpu.ComputeCapability()
+	if err != nil {
+		return fmt.Errorf("ask for the compute capability: %w", driver.Named("cuDeviceComputeCapability", err))
+	}
+	d.capability = 10*major + minor
+	context, err := d.gpu.RetainPrimaryCtx()
+	if err != nil {
+		return fmt.Errorf("take the primary context: %w", driver.Named("cuDevicePrimaryCtxRetain", err))
+	}
+	if err := d.prepare(context); err != nil {
+		d.gpu.ReleasePrimaryCtx() // and with it all that was made in it
+		return err
+	}
+	return nil
+}
+
+func (d *Device) prepare(context cu.CUContext) (err error) {
+	if err = cu.SetCurrentContext(context); err != nil {
+		return fmt.Errorf("enter the primary context: %w", driver.Named("cuCtxSetCurrent", err))
 	}
 	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
-		err = fmt.Errorf("make a stream: %w", driver.Named("cuStreamCreate", err))
-	} else if d.module, err = cu.LoadData(ptx); err != nil {
-		err = fmt.Errorf("load %d kB of kernels: %w", len(ptx)/1000, driver.Named("cuModuleLoadData", err))
-	} else if d.staging, err = driver.Pinned(stagingSize); err != nil {
-		err = fmt.Errorf("pin %.1f MB of memory: %w", 4e-6*stagingSize, err)
-	} else {
-		return nil
+		return fmt.Errorf("make a stream: %w", driver.Named("cuStreamCreate", err))
 	}
-	d.context.Destroy() // and all that was made in it
+	if d.module, err = cu.LoadData(ptx); err != nil {
+		return fmt.Errorf("load %d kB of kernels: %w", len(ptx)/1000, driver.Named("cuModuleLoadData", err))
+	}
+	if d.staging, err = driver.Pinned(stagingSize); err != nil {
+		return fmt.Errorf("pin %.1f MB of memory: %w", 4e-6*stagingSize, err)
+	}
+	if !d.options.OwnConvolutions {
+		d.cudnn, err = cudnn.Open(d.stream)
+	}
 	return err
 }
 
@@ -149,7 +217,7 @@ func (d *Device) do(f func() error) (err error) {
 }
 
 // Describe is, for example,
-// "gpu float32 NVIDIA H100 80GB HBM3 CUDA 12.4 own convolutions".
+// "gpu bfloat16 NVIDIA H100 80GB HBM3 CUDA 12.4 cuDNN 9.1.0".
 func (d *Device) Describe() string { return d.description }
 
 // Close waits for what is queued and frees all that the device made.
@@ -159,24 +227,22 @@ func (d *Device) Close() error {
 	}
 	err := d.do(func() error {
 		if err := d.wait(); err != nil {
-			d.context.Destroy() // frees everything; what failed has been said
+			d.gpu.ReleasePrimaryCtx() // frees everything; what failed has been said
 			return err
 		}
+		for _, c := range d.described {
+			d.closed(c.Close())
+		}
+		if d.cudnn != nil {
+			d.closed(d.cudnn.Close())
+		}
 		for _, p := range d.memory {
-			if err := cu.MemFree(p); err != nil {
-				d.fail(fmt.Errorf("free memory: %w", driver.Named("cuMemFree", err)))
-			}
+			d.closed(driver.Named("cuMemFree", cu.MemFree(p)))
 		}
-		for _, err := range []error{
-			driver.Unpin(d.staging),
-			driver.Named("cuStreamDestroy", d.stream.Destroy()),
-			driver.Named("cuModuleUnload", d.module.Unload()),
-			driver.Named("cuCtxDestroy", d.context.Destroy()),
-		} {
-			if err != nil {
-				d.fail(fmt.Errorf("close the gpu: %w", err))
-			}
-		}
+		d.closed(driver.Unpin(d.staging))
+		d.closed(driver.Named("cuStreamDestroy", d.stream.Destroy()))
+		d.closed(driver.Named("cuModuleUnload", d.module.Unload()))
+		d.closed(driver.Named("cuDevicePrimaryCtxRelease", d.gpu.ReleasePrimaryCtx()))
 		return d.failure
 	})
 	close(d.work)
@@ -201,21 +267,58 @@ func (d *Device) fail(err error) {
 	}
 }
 
+// closed keeps the first error of closing.
+func (d *Device) closed(err error) {
+	if err != nil {
+		d.fail(fmt.Errorf("close the gpu: %w", err))
+	}
+}
+
 // allocate returns zeros that live as long as the device.
 func (d *Device) allocate(bytes int) (p cu.DevicePtr, err error) {
 	err = d.do(func() error {
-		if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
-			free, total, _ := cu.MemInfo()
-			return fmt.Errorf("allocate %.1f MB, %.1f of %.1f MB are free (a smaller train.batch needs less): %w",
-				float64(bytes)/1e6, float64(free)/1e6, float64(total)/1e6, driver.Named("cuMemAlloc", err))
-		}
-		d.memory = append(d.memory, p)
-		if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
-			return fmt.Errorf("clear %d bytes: %w", bytes, driver.Named("cuMemsetD8Async", err))
-		}
-		return nil
+		p, err = d.allocateHere(bytes)
+		return err
 	})
 	return p, err
+}
+
+// allocateHere is allocate for what runs on the device's thread.
+func (d *Device) allocateHere(bytes int) (p cu.DevicePtr, err error) {
+	if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
+		free, total, _ := cu.MemInfo()
+		return 0, fmt.Errorf("allocate %.1f MB, %.1f of %.1f MB are free (a smaller train.batch needs less): %w",
+			float64(bytes)/1e6, float64(free)/1e6, float64(total)/1e6, driver.Named("cuMemAlloc", err))
+	}
+	d.memory = append(d.memory, p)
+	if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
+		return 0, fmt.Errorf("clear %d bytes: %w", bytes, driver.Named("cuMemsetD8Async", err))
+	}
+	return p, nil
+}
+
+// A workspace is memory that operations use one after the other. It is as
+// large as the largest needs, and made when the first of them runs.
+type workspace struct {
+	need, size int
+	data       cu.DevicePtr
+}
+
+// reserve makes the workspace at least so large.
+func (d *Device) reserve(bytes int) { d.workspace.need = max(d.workspace.need, bytes) }
+
+// scratch is the workspace, for what runs on the device's thread. A former,
+// smaller one stays, since captured work may use it.
+func (d *Device) scratch() (cu.DevicePtr, error) {
+	w := &d.workspace
+	if w.size < w.need {
+		data, err := d.allocateHere(w.need)
+		if err != nil {
+			return 0, fmt.Errorf("make a workspace: %w", err)
+		}
+		w.data, w.size = data, w.need
+	}
+	return w.data, nil
 }
 
 // upload and download move float32 numbers through pinned memory.
@@ -248,16 +351,33 @@ func (d *Device) transfer(count int, start func(at, length int) error, finish fu
 	})
 }
 
-// A launch is one kernel with its grid and arguments.
+// A launch is one kernel with its grid and arguments, or a call of cuDNN's.
 type launch struct {
 	kernel       string
 	gridX, gridY int
 	arguments    []any
+	call         func() error // in place of a kernel
 }
 
-// over launches a kernel whose threads share out count elements.
+// over launches a kernel whose threads share out count things.
 func over(count int, kernel string, arguments ...any) launch {
-	return launch{kernel, max(1, min((count+threads-1)/threads, mostBlocks)), 1, arguments}
+	return launch{kernel: kernel, gridX: max(1, min((count+threads-1)/threads, mostBlocks)), gridY: 1, arguments: arguments}
+}
+
+// onElements is the name of a kernel for the type of the device's activations.
+func (d *Device) onElements(kernel string) string { return kernel + "_" + d.options.Precision }
+
+// over is the function over for a kernel on activations.
+func (d *Device) over(count int, kernel string, arguments ...any) launch {
+	return over(count, d.onElements(kernel), arguments...)
+}
+
+// element is how many bytes an element of an activation has.
+func (d *Device) element() int {
+	if d.options.Precision == "bfloat16" {
+		return 2
+	}
+	return 4
 }
 
 // submit queues launches in their order.
@@ -270,19 +390,29 @@ func (d *Device) launch(launches ...launch) error {
 		if d.failure != nil {
 			return d.failure
 		}
-		f, known := d.functions[l.kernel]
-		if !known {
-			var err error
-			if f, err = d.module.Function(l.kernel); err != nil {
-				return fmt.Errorf("find kernel %s: %w", l.kernel, driver.Named("cuModuleGetFunction", err))
-			}
-			d.functions[l.kernel] = f
-		}
-		if err := driver.Launch(f, l.gridX, l.gridY, threads, d.stream, values(l.arguments)); err != nil {
-			d.fail(fmt.Errorf("kernel %s on %d×%d blocks: %w", l.kernel, l.gridX, l.gridY, err))
+		if err := d.timed.around(d.stream, func() error { return d.start(l) }); err != nil {
+			d.fail(err)
 		}
 	}
 	return d.failure
+}
+
+func (d *Device) start(l launch) error {
+	if l.call != nil {
+		return l.call()
+	}
+	f, known := d.functions[l.kernel]
+	if !known {
+		var err error
+		if f, err = d.module.Function(l.kernel); err != nil {
+			return fmt.Errorf("find kernel %s: %w", l.kernel, driver.Named("cuModuleGetFunction", err))
+		}
+		d.functions[l.kernel] = f
+	}
+	if err := driver.Launch(f, l.gridX, l.gridY, threads, d.stream, values(l.arguments)); err != nil {
+		return fmt.Errorf("kernel %s on %d×%d blocks: %w", l.kernel, l.gridX, l.gridY, err)
+	}
+	return nil
 }
 
 // values are a kernel's arguments as it takes them: ints are u32.

@@ -3,20 +3,21 @@
 package gpu
 
 import (
+	"fmt"
+	"math"
 	"testing"
 
 	"catdog/pipeline/device"
 	"catdog/pipeline/device/devicetest"
-	"catdog/pipeline/device/gpu/driver"
 )
 
 // open is the machine's GPU, or the stand-in where LD_LIBRARY_PATH has one.
-func open(t *testing.T) *Device {
+func open(t *testing.T, o Options) *Device {
 	t.Helper()
-	if _, err := Describe(); err != nil {
+	if _, err := Describe(o); err != nil {
 		t.Skip(err)
 	}
-	d, err := New()
+	d, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,58 +30,44 @@ func open(t *testing.T) *Device {
 }
 
 func TestConformance(t *testing.T) {
-	d := open(t)
-	t.Log(d.Describe())
-	devicetest.Conform(t, d, 1e-5)
+	for _, own := range []bool{false, true} {
+		for precision, conform := range map[string]func(*testing.T, device.Device){
+			"float32":  func(t *testing.T, d device.Device) { devicetest.Conform(t, d, 1e-5) },
+			"bfloat16": devicetest.ConformBFloat16,
+		} {
+			t.Run(fmt.Sprintf("%s own convolutions %t", precision, own), func(t *testing.T) {
+				d := open(t, Options{Precision: precision, OwnConvolutions: own})
+				t.Log(d.Describe())
+				conform(t, d)
+			})
+		}
+	}
 }
 
-// A captured operation gives the same bits when it is replayed.
-func TestGraphReplaysTheSameBits(t *testing.T) {
-	d := open(t)
-	drop, err := d.NewDropout(device.DropoutSpec{Batch: 3, Height: 5, Width: 4, Channels: 7, Rate: 0.5})
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, _ := d.NewActivation(3, 5, 4, 7)
-	y, _ := d.NewActivation(3, 5, 4, 7)
-	values, want, got := make([]float32, 3*5*4*7), make([]float32, 3*5*4*7), make([]float32, 3*5*4*7)
-	for i := range values {
-		values[i] = float32(i)
-	}
-	x.Upload(values)
-	if err := drop.Forward(9, x, y); err != nil {
-		t.Fatal(err)
-	}
-	y.Download(want)
-	keys := device.DropoutKeys(9)
-	kernel := over(len(values), "dropout", x.(*activation).data, y.(*activation).data,
-		uint64(len(values)), keys[0], keys[1], device.DropoutThreshold(0.5), float32(0.5))
-	var graph *driver.Graph
-	if err := d.do(func() (err error) {
-		graph, err = driver.Capture(d.stream, func() error { return d.launch(kernel) })
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		y.Upload(values)
-		if err := d.do(func() error { return graph.Launch(d.stream) }); err != nil {
-			t.Fatal(err)
-		}
-		y.Download(got)
-		for i := range want {
-			if got[i] != want[i] {
-				t.Fatalf("element %d is %g after a replay, %g before", i, got[i], want[i])
-			}
+// Where cuDNN does not add a gradient to what is there, a kernel of ours does.
+func TestConformanceWithoutCuDNNsSums(t *testing.T) {
+	t.Setenv("STANDIN_CUDNN_ADDS", "0")
+	devicetest.ConformBFloat16(t, open(t, Options{Precision: "bfloat16"}))
+}
+
+// Upload and Download round as the kernels do.
+func TestBFloat16RoundsToNearestEven(t *testing.T) {
+	bits := math.Float32frombits
+	for in, want := range map[float32]float32{
+		1: 1, bits(0x3f808000): bits(0x3f800000), bits(0x3f818000): bits(0x3f820000), bits(0x3f808001): bits(0x3f810000),
+		-3.4e38: bits(0xff800000), bits(0x00000001): 0,
+	} {
+		if got := double(halve([]float32{in, 0}))[0]; got != want {
+			t.Errorf("%x becomes %x, want %x", math.Float32bits(in), math.Float32bits(got), math.Float32bits(want))
 		}
 	}
-	if err := d.do(graph.Close); err != nil {
-		t.Error(err)
+	if nan := double(halve([]float32{0, bits(0x7f800001)}))[1]; nan == nan {
+		t.Errorf("a NaN becomes %g", nan)
 	}
 }
 
 func TestOutOfMemorySaysHowMuch(t *testing.T) {
-	d := open(t)
+	d := open(t, Options{Precision: "bfloat16"})
 	if _, err := d.NewVector(1 << 42); err == nil {
 		t.Error("16 TB were allocated")
 	} else {

@@ -4,41 +4,101 @@ package gpu
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/cu"
 
 	"catdog/pipeline/device"
 )
 
+// An activation is n·h·w rows of pitch elements, of which c are the channels
+// and the rest zeros.
 type activation struct {
 	device     *Device
 	n, h, w, c int
 	data       cu.DevicePtr
 }
 
+// most is how many octets an activation may have, so that a thread's index
+// does not overflow.
+const most = 1 << 31
+
 func (d *Device) NewActivation(n, h, w, c int) (device.Activation, error) {
 	if n < 1 || h < 1 || w < 1 || c < 1 {
 		return nil, fmt.Errorf("new activation of %d×%d×%d×%d: sides must be positive", n, h, w, c)
 	}
-	data, err := d.allocate(4 * n * h * w * c)
+	if float64(n)*float64(h)*float64(w)*float64(pitch(c)/octet) >= most {
+		return nil, fmt.Errorf("new activation of %d×%d×%d×%d: too large (a smaller train.batch needs less)", n, h, w, c)
+	}
+	data, err := d.allocate(d.element() * n * h * w * pitch(c))
 	if err != nil {
 		return nil, fmt.Errorf("new activation of %d×%d×%d×%d: %w", n, h, w, c, err)
 	}
 	return &activation{d, n, h, w, c, data}, nil
 }
 
+// pitch is how many elements so many channels take up.
+func pitch(channels int) int { return roundUp(channels, octet) }
+
 func (a *activation) Shape() (n, h, w, c int) { return a.n, a.h, a.w, a.c }
 
+// Upload goes through float32 numbers of a row's pitch: two elements of
+// bfloat16 travel as one.
 func (a *activation) Upload(nhwc []float32) {
-	if a.fits("upload", nhwc) {
-		a.device.upload(nhwc, a.data)
+	if !a.fits("upload", nhwc) {
+		return
 	}
+	padded := make([]float32, a.n*a.h*a.w*pitch(a.c))
+	for i := range a.n * a.h * a.w {
+		copy(padded[i*pitch(a.c):], nhwc[i*a.c:(i+1)*a.c])
+	}
+	if a.device.element() == 2 {
+		padded = halve(padded)
+	}
+	a.device.upload(padded, a.data)
 }
 
 func (a *activation) Download(nhwc []float32) {
-	if a.fits("download", nhwc) {
-		a.device.download(a.data, nhwc)
+	if !a.fits("download", nhwc) {
+		return
 	}
+	padded := make([]float32, a.n*a.h*a.w*pitch(a.c)*a.device.element()/4)
+	a.device.download(a.data, padded)
+	if a.device.element() == 2 {
+		padded = double(padded)
+	}
+	for i := range a.n * a.h * a.w {
+		copy(nhwc[i*a.c:(i+1)*a.c], padded[i*pitch(a.c):])
+	}
+}
+
+// halve rounds to bfloat16, two in the bits of one float32, the first in the
+// lower half; the number of values is even.
+func halve(values []float32) []float32 {
+	pairs := make([]float32, len(values)/2)
+	for i := range pairs {
+		pairs[i] = math.Float32frombits(upper(values[2*i])>>16 | upper(values[2*i+1]))
+	}
+	return pairs
+}
+
+// upper is a value's bits rounded to the upper half, to nearest, ties to even.
+func upper(v float32) uint32 {
+	bits := math.Float32bits(v)
+	if bits&0x7fffffff > 0x7f800000 {
+		return 0x7fff0000
+	}
+	return (bits + 0x7fff + bits>>16&1) &^ 0xffff
+}
+
+// double is the inverse of halve.
+func double(pairs []float32) []float32 {
+	values := make([]float32, 2*len(pairs))
+	for i, pair := range pairs {
+		bits := math.Float32bits(pair)
+		values[2*i], values[2*i+1] = math.Float32frombits(bits<<16), math.Float32frombits(bits&^0xffff)
+	}
+	return values
 }
 
 func (a *activation) fits(what string, values []float32) bool {

@@ -13,14 +13,15 @@ import (
 
 type normalization struct {
 	device.NormalizationSpec
-	device                 *Device
-	height, width          int // of the output
-	mean, inverse, partial cu.DevicePtr
+	device                         *Device
+	height, width                  int // of the output
+	channels                       int // pitch
+	coefficients, partial, tickets cu.DevicePtr
 }
 
-// Sums by channel: SUM_CHANNELS and SUM_ROWS of kernels/common.h, and the most
-// partial sums that are left of each channel.
-const sumChannels, sumRows, mostParts = 32, 8, 256
+// Sums by channel: SUM_CHANNELS and SUM_ROWS of kernels/common.h, the most
+// partial sums that are left of each channel, and the rows of coefficients.
+const sumChannels, sumRows, mostParts, coefficients = 32, 64, 256, 6
 
 func (d *Device) NewNormalization(spec device.NormalizationSpec) (device.Normalization, error) {
 	if spec.Batch < 1 || spec.Channels < 1 || spec.Pool < 1 || spec.Height < spec.Pool || spec.Width < spec.Pool {
@@ -29,24 +30,36 @@ func (d *Device) NewNormalization(spec device.NormalizationSpec) (device.Normali
 	if spec.Skip && spec.Pool > 1 {
 		return nil, errors.New("new normalization: a skip connection cannot follow pooling")
 	}
-	memory, err := d.allocate(4 * (2 + 2*mostParts) * spec.Channels)
+	n := &normalization{
+		NormalizationSpec: spec, device: d, height: spec.Height / spec.Pool, width: spec.Width / spec.Pool,
+		channels: pitch(spec.Channels),
+	}
+	memory, err := d.allocate(4 * ((coefficients+2*mostParts)*n.channels + n.blocks()))
 	if err != nil {
 		return nil, fmt.Errorf("new normalization: %w", err)
 	}
-	row := cu.DevicePtr(4 * spec.Channels)
-	return &normalization{
-		NormalizationSpec: spec, device: d, height: spec.Height / spec.Pool, width: spec.Width / spec.Pool,
-		mean: memory, inverse: memory + row, partial: memory + 2*row,
-	}, nil
+	row := cu.DevicePtr(4 * n.channels)
+	n.coefficients, n.partial, n.tickets = memory, memory+coefficients*row, memory+(coefficients+2*mostParts)*row
+	return n, nil
 }
 
 func (n *normalization) ParameterLen() int { return roundUp(n.Channels, device.Alignment) }
 
-// sums launches a kernel that leaves partial sums over so many rows, and says
-// how many it leaves.
-func (n *normalization) sums(rows int, kernel string, arguments ...any) (launch, int) {
+// blocks is how many blocks share out the channels.
+func (n *normalization) blocks() int { return (n.channels + sumChannels - 1) / sumChannels }
+
+// sums launches a kernel that adds up so many rows.
+func (n *normalization) sums(rows int, kernel string, arguments ...any) launch {
 	parts := max(1, min((rows+4*sumRows-1)/(4*sumRows), mostParts))
-	return launch{kernel, (n.Channels + sumChannels - 1) / sumChannels, parts, arguments}, parts
+	return launch{kernel: n.device.onElements(kernel), gridX: n.blocks(), gridY: parts, arguments: arguments}
+}
+
+func (n *normalization) input(o *operands, name string, x device.Activation) cu.DevicePtr {
+	return o.activation(name, x, n.Batch, n.Height, n.Width, n.Channels)
+}
+
+func (n *normalization) result(o *operands, name string, y device.Activation) cu.DevicePtr {
+	return o.activation(name, y, n.Batch, n.height, n.width, n.Channels)
 }
 
 func (n *normalization) Forward(x device.Activation, scale, shift, runningMean, runningVariance device.Vector, skip, y device.Activation) error {
@@ -54,46 +67,41 @@ func (n *normalization) Forward(x device.Activation, scale, shift, runningMean, 
 	if n.Inference {
 		o.err = errors.New("normalization forward: it was made for inference")
 	}
-	in := o.activation("input", x, n.Batch, n.Height, n.Width, n.Channels)
-	rows := n.Batch * n.Height * n.Width
-	sums, parts := n.sums(rows, "normalization_sums", in, n.partial, rows, n.Channels)
-	return n.output(o, in, n.mean, scale, shift, skip, y, sums,
-		over(n.Channels, "normalization_statistics", in, n.partial, n.mean, n.inverse,
-			o.vector("running mean", runningMean, n.Channels), o.vector("running variance", runningVariance, n.Channels),
-			parts, rows, n.Channels, n.Epsilon, n.Momentum))
+	length, rows := n.ParameterLen(), n.Batch*n.Height*n.Width
+	return n.output(o, x, skip, y, n.sums(rows, "normalization_statistics", n.input(o, "input", x), n.partial, n.tickets, n.coefficients,
+		o.vector("scale", scale, length), o.vector("shift", shift, length),
+		o.vector("running mean", runningMean, length), o.vector("running variance", runningVariance, length),
+		rows, n.channels, n.Epsilon, n.Momentum))
 }
 
 func (n *normalization) Infer(x device.Activation, scale, shift, runningMean, runningVariance device.Vector, skip, y device.Activation) error {
 	o := n.device.operands("normalization infer")
-	return n.output(o, o.activation("input", x, n.Batch, n.Height, n.Width, n.Channels), o.vector("running mean", runningMean, n.Channels),
-		scale, shift, skip, y,
-		over(n.Channels, "normalization_inverse", o.vector("running variance", runningVariance, n.Channels), n.inverse, n.Channels, n.Epsilon))
+	length := n.ParameterLen()
+	return n.output(o, x, skip, y, n.device.over(n.channels, "normalization_coefficients", n.coefficients,
+		o.vector("scale", scale, length), o.vector("shift", shift, length),
+		o.vector("running mean", runningMean, length), o.vector("running variance", runningVariance, length), n.channels, n.Epsilon))
 }
 
-func (n *normalization) output(o *operands, in, mean cu.DevicePtr, scale, shift device.Vector, skip, y device.Activation, before ...launch) error {
+// output queues what makes the coefficients, and what uses them.
+func (n *normalization) output(o *operands, x, skip, y device.Activation, before launch) error {
 	var added cu.DevicePtr
 	if n.Skip {
-		added = o.activation("skip", skip, n.Batch, n.height, n.width, n.Channels)
+		added = n.result(o, "skip", skip)
 	}
-	return o.submit(append(before, over(n.Batch*n.height*n.width*n.Channels, "normalization_forward",
-		in, mean, n.inverse, o.vector("scale", scale, n.Channels), o.vector("shift", shift, n.Channels), added,
-		o.activation("output", y, n.Batch, n.height, n.width, n.Channels),
-		n.Batch, n.Height, n.Width, n.Channels, n.Pool, n.ReLU))...)
+	return o.submit(before, n.device.over(n.Batch*n.height*n.width*n.channels/octet, "normalization_forward",
+		n.input(o, "input", x), n.coefficients, added, n.result(o, "output", y),
+		n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU))
 }
 
 func (n *normalization) Backward(x, y, dy device.Activation, scale, shift device.Vector, dx device.Activation, dscale, dshift device.Vector) error {
 	o := n.device.operands("normalization backward")
-	in := o.activation("input", x, n.Batch, n.Height, n.Width, n.Channels)
-	dout := o.activation("output's gradient", dy, n.Batch, n.height, n.width, n.Channels)
-	din := o.activation("input's gradient", dx, n.Batch, n.Height, n.Width, n.Channels)
-	scales, shifts := o.vector("scale", scale, n.Channels), o.vector("shift", shift, n.Channels)
+	in, dout, din := n.input(o, "input", x), n.result(o, "output's gradient", dy), n.input(o, "input's gradient", dx)
 	length := n.ParameterLen()
-	dscales, dshifts := o.vector("scale's gradient", dscale, length), o.vector("shift's gradient", dshift, length)
-	sums, parts := n.sums(n.Batch*n.height*n.width, "normalization_gradient_sums",
-		in, dout, n.mean, n.inverse, scales, shifts, n.partial, n.Batch, n.Height, n.Width, n.Channels, n.Pool, n.ReLU)
 	windows := n.Batch * ((n.Height + n.Pool - 1) / n.Pool) * ((n.Width + n.Pool - 1) / n.Pool)
-	return o.submit(sums,
-		over(length, "normalization_gradients", n.partial, dscales, dshifts, parts, n.Channels, length),
-		over(windows*n.Channels, "normalization_backward", in, dout, n.mean, n.inverse, scales, shifts, dscales, dshifts, din,
-			n.Batch, n.Height, n.Width, n.Channels, n.Pool, n.ReLU))
+	return o.submit(
+		n.sums(n.Batch*n.height*n.width, "normalization_gradients", in, dout, n.partial, n.tickets, n.coefficients,
+			o.vector("scale's gradient", dscale, length), o.vector("shift's gradient", dshift, length),
+			n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU, length),
+		n.device.over(windows*n.channels/octet, "normalization_backward", in, dout, n.coefficients, din,
+			n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU))
 }

@@ -38,7 +38,7 @@ func (d *Device) NewOptimizer(spec device.OptimizerSpec) (device.Optimizer, erro
 	for _, name := range names {
 		o.state[name] = vector(spec.Length)
 	}
-	o.schedule = vector(4)
+	o.schedule = vector(scheduled)
 	groups := (spec.Length + device.Alignment - 1) / device.Alignment
 	bytes := make([]float32, (groups+3)/4)
 	for i, decayed := range spec.Decayed[:min(groups, len(spec.Decayed))] {
@@ -51,10 +51,23 @@ func (d *Device) NewOptimizer(spec device.OptimizerSpec) (device.Optimizer, erro
 		return nil, fmt.Errorf("new optimizer: %w", err)
 	}
 	o.decayed.Upload(bytes)
+	d.optimizers = append(d.optimizers, o)
 	return o, nil
 }
 
 func (o *optimizer) State() map[string]device.Vector { return o.state }
+
+// values are what changes from step to step, as struct schedule of
+// kernels/optimizer.cu.
+func (o *optimizer) values(step int, learningRate float32) [scheduled]float32 {
+	correction := func(beta float32) float32 { return float32(1 - math.Pow(float64(beta), float64(step))) }
+	return [scheduled]float32{
+		learningRate, correction(o.Beta1), correction(o.Beta2),
+		float32(math.Min(float64(o.AverageDecay), float64(1+step)/float64(10+step))),
+	}
+}
+
+const scheduled = 4 // numbers of a schedule
 
 func (o *optimizer) Step(step int, learningRate float32, weights, gradients device.Vector) error {
 	operands := o.device.operands("optimizer step")
@@ -64,17 +77,17 @@ func (o *optimizer) Step(step int, learningRate float32, weights, gradients devi
 		}
 		return operands.vector(name, o.state[name], o.Length)
 	}
-	correction := func(beta float32) float32 { return float32(1 - math.Pow(float64(beta), float64(step))) }
-	o.schedule.Upload([]float32{
-		learningRate, correction(o.Beta1), correction(o.Beta2),
-		float32(math.Min(float64(o.AverageDecay), float64(1+step)/float64(10+step))),
-	})
-	now, decayed := operands.vector("schedule", o.schedule, 4), operands.vector("decayed", o.decayed, o.decayed.Len())
+	now, decayed := operands.vector("schedule", o.schedule, scheduled), operands.vector("decayed", o.decayed, o.decayed.Len())
 	w, g := operands.vector("weights", weights, o.Length), operands.vector("gradients", gradients, o.Length)
-	if o.Name == "sgd" {
-		return operands.submit(over(o.Length, "optimizer_sgd", now, w, g, take("momentum"), take("average"), decayed,
-			uint64(o.Length), o.WeightDecay, o.Momentum))
+	var launches []launch
+	if !o.device.recording {
+		v := o.values(step, learningRate)
+		launches = append(launches, over(1, "optimizer_schedule", now, v[0], v[1], v[2], v[3]))
 	}
-	return operands.submit(over(o.Length, "optimizer_adamw", now, w, g, take("moment1"), take("moment2"), take("average"), decayed,
-		uint64(o.Length), o.WeightDecay, o.Beta1, o.Beta2, o.Epsilon))
+	if o.Name == "sgd" {
+		return operands.submit(append(launches, over(o.Length, "optimizer_sgd", now, w, g, take("momentum"), take("average"), decayed,
+			uint64(o.Length), o.WeightDecay, o.Momentum))...)
+	}
+	return operands.submit(append(launches, over(o.Length, "optimizer_adamw", now, w, g, take("moment1"), take("moment2"), take("average"), decayed,
+		uint64(o.Length), o.WeightDecay, o.Beta1, o.Beta2, o.Epsilon))...)
 }

@@ -1,157 +1,203 @@
-// Batch normalisation with what follows it, see device.NormalizationSpec.
+// Batch normalisation with what follows it, see device.NormalizationSpec. What
+// a channel's values are multiplied with lies in rows of length channels:
+enum coefficient {
+	MEAN,      // of the batch
+	INVERSE,   // 1/√(variance+epsilon)
+	SLOPE,     // of the affine map: scale·inverse
+	OFFSET,    // shift − mean·slope
+	TILT,      // of the gradient of x: −slope·inverse·Σ g·x̂ / count
+	CONSTANT,  // −slope·Σ g / count − mean·tilt
+};
 
-
-__device__ inline float normalised(float x, float mean, float inverse) { return (x - mean) * inverse; }
+__device__ inline octet row_of(const float *coefficients, u32 row, u32 channels, u32 channel) {
+	return load_octet(coefficients + (u64)row * channels + channel);
+}
 
 // The affine map's result after the ReLU.
-__device__ inline float activated(float x, float mean, float inverse, float scale, float shift, u32 relu) {
-	float v = fmaf(scale, normalised(x, mean, inverse), shift);
+__device__ inline float activated(float x, float slope, float offset, u32 relu) {
+	float v = fmaf(slope, x, offset);
 	return relu && v <= 0.f ? 0.f : v;
 }
 
-// The input element (the first of equals in the window) that becomes the
-// output element at (n, row, column), and its value. A NaN is passed on.
-__device__ inline u64 largest(const element *x, u32 n, u32 row, u32 column, u32 c, u32 height, u32 width, u32 channels,
-                              u32 pool, float mean, float inverse, float scale, float shift, u32 relu, float *value) {
-	u64 at = (((u64)n * height + row * pool) * width + column * pool) * channels + c, index = at;
-	float best = activated(load(x[at]), mean, inverse, scale, shift, relu);
-	for (u32 i = 1; i < pool * pool; i++) {
-		u64 here = at + ((u64)(i / pool) * width + i % pool) * channels;
-		float v = activated(load(x[here]), mean, inverse, scale, shift, relu);
-		if (v > best || v != v) {
-			best = v;
-			index = here;
+// Over a window of pool×pool inputs from `at` on: the results, and the inputs
+// (the first of equals) and their places in the window that they come from. A
+// NaN is passed on.
+__device__ inline void largest(const element *x, u64 at, u32 width, u32 channels, u32 pool, const octet &slope, const octet &offset,
+                               u32 relu, octet *value, octet *source, u32 *places) {
+	*source = load_octet(x + at);
+	for (u32 i = 0; i < OCTET; i++) {
+		value->v[i] = activated(source->v[i], slope.v[i], offset.v[i], relu);
+		places[i] = 0;
+	}
+	for (u32 p = 1; p < pool * pool; p++) {
+		octet here = load_octet(x + at + ((u64)(p / pool) * width + p % pool) * channels);
+		for (u32 i = 0; i < OCTET; i++) {
+			float v = activated(here.v[i], slope.v[i], offset.v[i], relu);
+			if (v > value->v[i] || v != v) {
+				value->v[i] = v;
+				source->v[i] = here.v[i];
+				places[i] = p;
+			}
 		}
 	}
-	*value = best;
-	return index;
 }
 
-// Sums of x and x² about the channel's first value, which keeps digits where
-// the mean is far from zero.
-KERNEL normalization_sums(const element *x, float *partial, u32 rows, u32 channels) {
-	u32 c = blockIdx.x * SUM_CHANNELS + threadIdx.x % SUM_CHANNELS;
-	float sum = 0.f, squares = 0.f;
+// The batch's mean and variance in one pass, as sums of x and x² about the
+// channel's first value, which keeps digits where the mean is far from zero;
+// the coefficients of the affine map, and the running statistics.
+KERNEL ON_ELEMENTS(normalization_statistics)(const element *x, float *partial, u32 *tickets, float *coefficients, const float *scale,
+                                             const float *shift, float *running_mean, float *running_variance, u32 rows,
+                                             u32 channels, float epsilon, float momentum) {
+	u32 c = blockIdx.x * SUM_CHANNELS + threadIdx.x % SUM_OCTETS * OCTET;
+	octet sum = {}, squares = {};
 	if (c < channels) {
-		float pivot = load(x[c]);
-		for (u32 r = blockIdx.y * SUM_ROWS + threadIdx.x / SUM_CHANNELS; r < rows; r += gridDim.y * SUM_ROWS) {
-			float d = load(x[(u64)r * channels + c]) - pivot;
-			sum += d;
-			squares = fmaf(d, d, squares);
+		octet pivot = load_octet(x + c);
+		for (u32 r = blockIdx.y * SUM_ROWS + threadIdx.x / SUM_OCTETS; r < rows; r += gridDim.y * SUM_ROWS) {
+			octet v = load_octet(x + (u64)r * channels + c);
+			for (u32 i = 0; i < OCTET; i++) {
+				float d = v.v[i] - pivot.v[i];
+				sum.v[i] += d;
+				squares.v[i] = fmaf(d, d, squares.v[i]);
+			}
 		}
 	}
-	leave_partial(sum, squares, c, channels, partial);
-}
-
-// Adds up the partial sums: the batch's mean and 1/√(variance+epsilon), and
-// the running statistics.
-KERNEL normalization_statistics(const element *x, const float *partial, float *mean, float *inverse, float *running_mean,
-                                float *running_variance, u32 parts, u32 rows, u32 channels, float epsilon, float momentum) {
-	u64 c = first_index();
-	if (c >= channels) return;
-	double sum = 0, squares = 0;
-	for (u32 p = 0; p < parts; p++) {
-		sum += partial[(u64)p * 2 * channels + c];
-		squares += partial[((u64)p * 2 + 1) * channels + c];
-	}
-	double about = sum / rows, deviations = squares - about * sum;
+	if (!leave_partial(sum, squares, channels, partial, tickets)) return;
+	double total, total_squares;
+	add_partial(channels, partial, &total, &total_squares);
+	c = blockIdx.x * SUM_CHANNELS + threadIdx.x;
+	if (threadIdx.x >= SUM_CHANNELS || c >= channels) return;
+	double about = total / rows, deviations = total_squares - about * total;
 	if (deviations < 0) deviations = 0;
-	double average = (double)load(x[c]) + about;
-	mean[c] = (float)average;
-	inverse[c] = (float)(1.0 / sqrt(deviations / rows + (double)epsilon));
-	double unbiased = deviations / (rows > 1 ? rows - 1 : 1);
-	running_mean[c] = (float)((double)momentum * running_mean[c] + (1.0 - (double)momentum) * average);
+	double mean = (double)load(x[c]) + about, inverse = 1.0 / sqrt(deviations / rows + (double)epsilon);
+	double unbiased = deviations / (rows > 1 ? rows - 1 : 1), slope = (double)scale[c] * inverse;
+	coefficients[MEAN * channels + c] = (float)mean;
+	coefficients[INVERSE * channels + c] = (float)inverse;
+	coefficients[SLOPE * channels + c] = (float)slope;
+	coefficients[OFFSET * channels + c] = (float)((double)shift[c] - mean * slope);
+	running_mean[c] = (float)((double)momentum * running_mean[c] + (1.0 - (double)momentum) * mean);
 	running_variance[c] = (float)((double)momentum * running_variance[c] + (1.0 - (double)momentum) * unbiased);
 }
 
-// For inference: inverse from a running variance.
-KERNEL normalization_inverse(const float *variance, float *inverse, u32 channels, float epsilon) {
+// For inference: the affine map's coefficients from running statistics.
+KERNEL ON_ELEMENTS(normalization_coefficients)(float *coefficients, const float *scale, const float *shift, const float *mean,
+                                               const float *variance, u32 channels, float epsilon) {
 	u64 c = first_index();
-	if (c < channels) inverse[c] = (float)(1.0 / sqrt((double)variance[c] + (double)epsilon));
+	if (c >= channels) return;
+	double slope = (double)scale[c] / sqrt((double)variance[c] + (double)epsilon);
+	coefficients[SLOPE * channels + c] = (float)slope;
+	coefficients[OFFSET * channels + c] = (float)((double)shift[c] - (double)mean[c] * slope);
 }
 
 // y = pool(relu(normalise(x))) + skip; skip may be null.
-KERNEL normalization_forward(const element *x, const float *mean, const float *inverse, const float *scale, const float *shift,
-                             const element *skip, element *y, u32 batch, u32 height, u32 width, u32 channels, u32 pool, u32 relu) {
-	u32 rows = height / pool, columns = width / pool;
-	u64 count = (u64)batch * rows * columns * channels;
-	for (u64 k = first_index(); k < count; k += stride()) {
-		u32 c = (u32)(k % channels);
-		u64 position = k / channels;
-		u32 column = (u32)(position % columns), row = (u32)(position / columns % rows), n = (u32)(position / columns / rows);
-		float value;
-		largest(x, n, row, column, c, height, width, channels, pool, mean[c], inverse[c], scale[c], shift[c], relu, &value);
-		y[k] = store(skip ? value + load(skip[k]) : value);
+KERNEL ON_ELEMENTS(normalization_forward)(const element *x, const float *coefficients, const element *skip, element *y, u32 batch,
+                                          u32 height, u32 width, u32 channels, u32 pool, u32 relu) {
+	u32 rows = height / pool, columns = width / pool, octets = channels / OCTET, before = ~0u;
+	octet slope, offset;
+	for (u32 k = (u32)first_index(), count = batch * rows * columns * octets; k < count; k += (u32)stride()) {
+		u32 c = k % octets * OCTET, position = k / octets;
+		if (c != before) {
+			slope = row_of(coefficients, SLOPE, channels, c);
+			offset = row_of(coefficients, OFFSET, channels, c);
+			before = c;
+		}
+		octet value, source;
+		u32 places[OCTET];
+		u64 at = (u64)position * channels + c;
+		if (pool > 1) {
+			u32 column = position % columns, row = position / columns % rows, n = position / columns / rows;
+			at = (((u64)n * height + row * pool) * width + column * pool) * channels + c;
+		}
+		largest(x, at, width, channels, pool, slope, offset, relu, &value, &source, places);
+		if (skip) {
+			octet added = load_octet(skip + (u64)k * OCTET);
+			for (u32 i = 0; i < OCTET; i++) value.v[i] += added.v[i];
+		}
+		store_octet(y + (u64)k * OCTET, value);
 	}
 }
 
 // Sums of the gradient g of the affine map's result, and of g times the
-// normalised input.
-KERNEL normalization_gradient_sums(const element *x, const element *dy, const float *mean, const float *inverse, const float *scale,
-                                   const float *shift, float *partial, u32 batch, u32 height, u32 width, u32 channels, u32 pool, u32 relu) {
-	u32 c = blockIdx.x * SUM_CHANNELS + threadIdx.x % SUM_CHANNELS;
+// normalised input: the gradients of shift and scale (padding up to length
+// becomes zero), and the coefficients of the gradient of x.
+KERNEL ON_ELEMENTS(normalization_gradients)(const element *x, const element *dy, float *partial, u32 *tickets, float *coefficients,
+                                            float *dscale, float *dshift, u32 batch, u32 height, u32 width, u32 channels, u32 pool,
+                                            u32 relu, u32 length) {
+	u32 c = blockIdx.x * SUM_CHANNELS + threadIdx.x % SUM_OCTETS * OCTET;
 	u32 rows = height / pool, columns = width / pool, count = batch * rows * columns;
-	float sum = 0.f, projected = 0.f;
+	octet sum = {}, projected = {};
 	if (c < channels) {
-		for (u32 r = blockIdx.y * SUM_ROWS + threadIdx.x / SUM_CHANNELS; r < count; r += gridDim.y * SUM_ROWS) {
-			float value;
-			u64 i = largest(x, r / columns / rows, r / columns % rows, r % columns, c, height, width, channels, pool,
-			                mean[c], inverse[c], scale[c], shift[c], relu, &value);
-			if (!relu || value > 0.f) {
-				float g = load(dy[(u64)r * channels + c]);
-				sum += g;
-				projected = fmaf(g, normalised(load(x[i]), mean[c], inverse[c]), projected);
-			}
+		octet slope = row_of(coefficients, SLOPE, channels, c), offset = row_of(coefficients, OFFSET, channels, c);
+		octet mean = row_of(coefficients, MEAN, channels, c);
+		for (u32 r = blockIdx.y * SUM_ROWS + threadIdx.x / SUM_OCTETS; r < count; r += gridDim.y * SUM_ROWS) {
+			octet value, source, g = load_octet(dy + (u64)r * channels + c);
+			u32 places[OCTET];
+			u64 at = (u64)r * channels + c;
+			if (pool > 1)
+				at = (((u64)(r / columns / rows) * height + r / columns % rows * pool) * width + r % columns * pool) * channels + c;
+			largest(x, at, width, channels, pool, slope, offset, relu, &value, &source, places);
+			for (u32 i = 0; i < OCTET; i++)
+				if (!relu || value.v[i] > 0.f) {
+					sum.v[i] += g.v[i];
+					projected.v[i] = fmaf(g.v[i], source.v[i] - mean.v[i], projected.v[i]);
+				}
 		}
 	}
-	leave_partial(sum, projected, c, channels, partial);
-}
-
-// Adds up the partial sums to the gradients of shift and scale; padding up to
-// length becomes zero.
-KERNEL normalization_gradients(const float *partial, float *dscale, float *dshift, u32 parts, u32 channels, u32 length) {
-	u64 c = first_index();
-	if (c >= length) return;
-	double sum = 0, projected = 0;
-	for (u32 p = 0; p < parts && c < channels; p++) {
-		sum += partial[(u64)p * 2 * channels + c];
-		projected += partial[((u64)p * 2 + 1) * channels + c];
+	if (!leave_partial(sum, projected, channels, partial, tickets)) return;
+	double total, total_projected;
+	add_partial(channels, partial, &total, &total_projected);
+	c = blockIdx.x * SUM_CHANNELS + threadIdx.x;
+	if (threadIdx.x >= SUM_CHANNELS) return;
+	if (c < channels) {
+		double mean = coefficients[MEAN * channels + c], inverse = coefficients[INVERSE * channels + c];
+		double slope = coefficients[SLOPE * channels + c], all = (double)batch * height * width;
+		double tilt = -slope * inverse * inverse * total_projected / all;
+		coefficients[TILT * channels + c] = (float)tilt;
+		coefficients[CONSTANT * channels + c] = (float)(-slope * total / all - mean * tilt);
+		dshift[c] = (float)total;
+		dscale[c] = (float)(total_projected * inverse);
+	} else if (c < length) {
+		dshift[c] = 0.f;
+		dscale[c] = 0.f;
 	}
-	dshift[c] = (float)sum;
-	dscale[c] = (float)projected;
 }
 
-// The gradient of x, which may take its place: a thread reads and writes one
-// window. Windows that the pooling left out, at the edges, have no gradient of
-// their own.
-KERNEL normalization_backward(const element *x, const element *dy, const float *mean, const float *inverse, const float *scale,
-                              const float *shift, const float *dscale, const float *dshift, element *dx,
-                              u32 batch, u32 height, u32 width, u32 channels, u32 pool, u32 relu) {
-	u32 rows = height / pool, columns = width / pool;
+// The gradient of x, slope·g + tilt·x + constant, which may take x's place: a
+// thread reads and writes one window. Windows that the pooling left out, at
+// the edges, have no gradient of their own.
+KERNEL ON_ELEMENTS(normalization_backward)(const element *x, const element *dy, const float *coefficients, element *dx, u32 batch,
+                                           u32 height, u32 width, u32 channels, u32 pool, u32 relu) {
+	u32 rows = height / pool, columns = width / pool, octets = channels / OCTET, before = ~0u;
 	u32 all_rows = (height + pool - 1) / pool, all_columns = (width + pool - 1) / pool;
-	float count = (float)((double)batch * height * width);
-	u64 windows = (u64)batch * all_rows * all_columns * channels;
-	for (u64 k = first_index(); k < windows; k += stride()) {
-		u32 c = (u32)(k % channels);
-		u64 position = k / channels;
-		u32 column = (u32)(position % all_columns), row = (u32)(position / all_columns % all_rows);
-		u32 n = (u32)(position / all_columns / all_rows);
-		float m = mean[c], inv = inverse[c], s = scale[c], g = 0.f;
-		u64 chosen = ~0ull;
-		if (row < rows && column < columns) {
-			float value;
-			u64 i = largest(x, n, row, column, c, height, width, channels, pool, m, inv, s, shift[c], relu, &value);
-			if (!relu || value > 0.f) {
-				chosen = i;
-				g = load(dy[(((u64)n * rows + row) * columns + column) * channels + c]);
-			}
+	octet slope, offset, tilt, constant;
+	for (u32 k = (u32)first_index(), count = batch * all_rows * all_columns * octets; k < count; k += (u32)stride()) {
+		u32 c = k % octets * OCTET, position = k / octets;
+		if (c != before) {
+			slope = row_of(coefficients, SLOPE, channels, c);
+			offset = row_of(coefficients, OFFSET, channels, c);
+			tilt = row_of(coefficients, TILT, channels, c);
+			constant = row_of(coefficients, CONSTANT, channels, c);
+			before = c;
 		}
-		float sum = dshift[c] / count, projected = dscale[c] / count;
-		for (u32 r = row * pool; r < row * pool + pool && r < height; r++)
-			for (u32 w = column * pool; w < column * pool + pool && w < width; w++) {
-				u64 i = (((u64)n * height + r) * width + w) * channels + c;
-				float centred = (i == chosen ? g : 0.f) - sum - normalised(load(x[i]), m, inv) * projected;
-				dx[i] = store(s * inv * centred);
+		u32 column = position % all_columns, row = position / all_columns % all_rows, n = position / all_columns / all_rows;
+		u64 at = (((u64)n * height + row * pool) * width + column * pool) * channels + c;
+		octet g = {};
+		u32 places[OCTET] = {};
+		if (row < rows && column < columns) {
+			octet value, source;
+			largest(x, at, width, channels, pool, slope, offset, relu, &value, &source, places);
+			g = load_octet(dy + (((u64)n * rows + row) * columns + column) * channels + c);
+			for (u32 i = 0; i < OCTET; i++)
+				if (relu && !(value.v[i] > 0.f)) g.v[i] = 0.f;
+		}
+		for (u32 p = 0; p < pool * pool; p++) {
+			if (row * pool + p / pool >= height || column * pool + p % pool >= width) continue;
+			u64 here = at + ((u64)(p / pool) * width + p % pool) * channels;
+			octet v = load_octet(x + here);
+			for (u32 i = 0; i < OCTET; i++) {
+				float straight = fmaf(tilt.v[i], v.v[i], constant.v[i]);
+				v.v[i] = places[i] == p ? fmaf(slope.v[i], g.v[i], straight) : straight;
 			}
+			store_octet(dx + here, v);
+		}
 	}
 }

@@ -4,6 +4,10 @@ struct schedule {
 	float rate, correction1, correction2, average_decay;
 };
 
+KERNEL optimizer_schedule(schedule *now, float rate, float correction1, float correction2, float average_decay) {
+	if (first_index() == 0) *now = {rate, correction1, correction2, average_decay};
+}
+
 // decayed has a byte for each 16 elements; average may be null.
 __device__ inline float decay_of(const u8 *decayed, u64 i, float decay) { return decayed[i / 16] ? decay : 0.f; }
 

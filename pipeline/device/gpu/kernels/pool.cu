@@ -1,27 +1,41 @@
-// Pooling over all of height and width: one thread a channel of an image.
+// Pooling over all of height and width: one thread an octet of channels of an
+// image.
 
-KERNEL pool_forward(const element *x, element *y, u32 batch, u32 positions, u32 channels, u32 average) {
-	for (u64 k = first_index(); k < (u64)batch * channels; k += stride()) {
-		const element *at = x + k / channels * positions * channels + k % channels;
-		float result = average ? 0.f : load(at[0]);
-		for (u32 p = 0; p < positions; p++) {
-			float v = load(at[(u64)p * channels]);
-			if (average) result += v;
-			else if (v > result) result = v;
+KERNEL ON_ELEMENTS(pool_forward)(const element *x, element *y, u32 batch, u32 positions, u32 channels, u32 average) {
+	u32 octets = channels / OCTET;
+	for (u32 k = (u32)first_index(); k < batch * octets; k += (u32)stride()) {
+		const element *at = x + (u64)(k / octets) * positions * channels + k % octets * OCTET;
+		octet result = load_octet(at);
+		for (u32 p = 1; p < positions; p++) {
+			octet v = load_octet(at + (u64)p * channels);
+			for (u32 i = 0; i < OCTET; i++) {
+				if (average) result.v[i] += v.v[i];
+				else if (v.v[i] > result.v[i]) result.v[i] = v.v[i];
+			}
 		}
-		y[k] = store(average ? result / (float)positions : result);
+		for (u32 i = 0; i < OCTET && average; i++) result.v[i] /= (float)positions;
+		store_octet(y + (u64)k * OCTET, result);
 	}
 }
 
-KERNEL pool_backward(const element *x, const element *dy, element *dx, u32 batch, u32 positions, u32 channels, u32 average) {
-	for (u64 k = first_index(); k < (u64)batch * channels; k += stride()) {
-		u64 start = k / channels * positions * channels + k % channels;
-		u32 first = 0;
-		if (!average)
-			for (u32 p = 1; p < positions; p++)
-				if (load(x[start + (u64)p * channels]) > load(x[start + (u64)first * channels])) first = p;
-		float g = load(dy[k]);
-		for (u32 p = 0; p < positions; p++)
-			dx[start + (u64)p * channels] = store(average ? g / (float)positions : p == first ? g : 0.f);
+KERNEL ON_ELEMENTS(pool_backward)(const element *x, const element *dy, element *dx, u32 batch, u32 positions, u32 channels, u32 average) {
+	u32 octets = channels / OCTET;
+	for (u32 k = (u32)first_index(); k < batch * octets; k += (u32)stride()) {
+		u64 start = (u64)(k / octets) * positions * channels + k % octets * OCTET;
+		octet most = load_octet(x + start), g = load_octet(dy + (u64)k * OCTET);
+		u32 places[OCTET] = {};
+		for (u32 p = 1; p < positions && !average; p++) {
+			octet v = load_octet(x + start + (u64)p * channels);
+			for (u32 i = 0; i < OCTET; i++)
+				if (v.v[i] > most.v[i]) {
+					most.v[i] = v.v[i];
+					places[i] = p;
+				}
+		}
+		for (u32 p = 0; p < positions; p++) {
+			octet d;
+			for (u32 i = 0; i < OCTET; i++) d.v[i] = average ? g.v[i] / (float)positions : p == places[i] ? g.v[i] : 0.f;
+			store_octet(dx + start + (u64)p * channels, d);
+		}
 	}
 }

@@ -235,7 +235,9 @@ std::vector<std::string> left(context *c) {
 }
 }  // namespace
 
-EXPORTED CUresult standin_enter(const char *call, const char *detail) { return begin(call, detail); }
+EXPORTED int standin_enter(const char *call, const char *detail) { return standin::enter(call, detail); }
+EXPORTED bool standin_context() { return current; }
+EXPORTED bool standin_known(const void *at, size_t bytes) { return current->memory.wrong((CUdeviceptr)at, bytes).empty(); }
 EXPORTED CUresult standin_submit(CUstream handle, const char *name, const standin_range *ranges, int count, const std::function<void()> &work) {
 	if (!current) return fault(CUDA_ERROR_INVALID_CONTEXT, std::string(name) + " without a context");
 	STREAM(s, handle);

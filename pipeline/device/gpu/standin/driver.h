@@ -19,6 +19,10 @@ extern "C" {
 CUresult standin_submit(CUstream stream, const char *name, const standin_range *ranges, int count, const std::function<void()> &work);
 // Counts and traces a call and says which status it shall answer instead of
 // doing its work: 0 unless STANDIN_FAIL asks for one.
-CUresult standin_enter(const char *call, const char *detail);
+int standin_enter(const char *call, const char *detail);
+// Whether this thread has a context.
+bool standin_context();
+// Whether a range lies within one live allocation.
+bool standin_known(const void *at, size_t bytes);
 }
 #endif

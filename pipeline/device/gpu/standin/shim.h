@@ -25,6 +25,32 @@ struct dim3 {
 	unsigned x = 1, y = 1, z = 1;
 };
 
+struct alignas(16) float4 {
+	float x, y, z, w;
+};
+struct alignas(16) uint4 {
+	uint32_t x, y, z, w;
+};
+
+inline uint32_t __float_as_uint(float x) {
+	uint32_t bits;
+	memcpy(&bits, &x, sizeof bits);
+	return bits;
+}
+inline float __uint_as_float(uint32_t bits) {
+	float x;
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
+// One OS thread runs everything: its own order is the only one.
+inline void __threadfence() {}
+inline uint32_t atomicAdd(uint32_t *at, uint32_t more) {
+	uint32_t was = *at;
+	*at += more;
+	return was;
+}
+
 namespace shim {
 enum state { READY, AT_BLOCK_BARRIER, AT_WARP_EXCHANGE, DONE };
 struct fiber {

@@ -1,0 +1,5 @@
+#include "convolution.cu"
+#include "dense.cu"
+#include "dropout.cu"
+#include "normalization.cu"
+#include "pool.cu"

@@ -1,0 +1,68 @@
+//go:build gpu
+
+package gpu
+
+import (
+	"errors"
+	"fmt"
+
+	"gorgonia.org/cu"
+
+	"catdog/pipeline/device/gpu/driver"
+)
+
+// A timing takes the time on the GPU of everything that is queued, piece by
+// piece, each between two events. A nil timing takes none.
+type timing struct{ events []cu.Event }
+
+// around queues a piece.
+func (t *timing) around(stream cu.Stream, queue func() error) error {
+	if t == nil {
+		return queue()
+	}
+	if err := t.record(stream); err != nil {
+		return err
+	}
+	if err := queue(); err != nil {
+		return err
+	}
+	return t.record(stream)
+}
+
+func (t *timing) record(stream cu.Stream) error {
+	event, err := cu.MakeEvent(cu.DefaultEvent)
+	if err != nil {
+		return fmt.Errorf("make an event: %w", driver.Named("cuEventCreate", err))
+	}
+	t.events = append(t.events, event)
+	if err := event.Record(stream); err != nil {
+		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
+	}
+	return nil
+}
+
+// pieces is how many were queued.
+func (t *timing) pieces() int { return len(t.events) / 2 }
+
+// seconds is the sum of the pieces' times. All of them must have ended.
+func (t *timing) seconds() (float64, error) {
+	sum := 0.0
+	for i := 0; i+1 < len(t.events); i += 2 {
+		milliseconds, err := t.events[i].Elapsed(t.events[i+1])
+		if err != nil {
+			return 0, fmt.Errorf("read an event: %w", driver.Named("cuEventElapsedTime", err))
+		}
+		sum += milliseconds / 1000
+	}
+	return sum, nil
+}
+
+// close frees the events.
+func (t *timing) close() error {
+	var errs []error
+	for i := range t.events {
+		errs = append(errs, driver.Named("cuEventDestroy", cu.DestroyEvent(&t.events[i])))
+	}
+	t.events = nil
+	return errors.Join(errs...)
+}
