@@ -1,6 +1,10 @@
 package augment
 
-import "math"
+import (
+	"math"
+
+	"catdog/pipeline/device"
+)
 
 // What a batch's random numbers decide.
 const (
@@ -10,22 +14,38 @@ const (
 	drawMixY
 )
 
-// mix blends the images of some batches in pairs, the first with the last and
-// so on (in an odd batch the middle one stays as it is), and their targets
-// accordingly. Lambda, what is left of the own image, is uniform in [0, 1).
-func (s *Source) mix(random stream, images, targets []float32) {
+func (r rectangle) exported() device.Part {
+	return device.Part{Left: int32(r.left), Top: int32(r.top), Right: int32(r.right), Bottom: int32(r.bottom)}
+}
+
+// drawMix decides how a batch is mixed. Lambda is uniform in [0, 1), for cutmix
+// what is left after cutting the rectangle at the image's edge.
+func drawMix(random stream, o *Options) (device.Mix, rectangle) {
 	lambda := random.uniform(drawLambda)
 	switch kind := random.uniform(drawMixing); {
-	case kind < s.options.Augment.Mixup:
-		s.pairs(images, func(a, b []float32) { blend(a, b, float32(lambda)) })
-	case kind < s.options.Augment.Mixup+s.options.Augment.Cutmix:
-		r := cut(random, lambda, s.options.InputHeight, s.options.InputWidth)
-		lambda = 1 - float64(r.area())/float64(s.options.InputHeight*s.options.InputWidth)
+	case kind < o.Augment.Mixup:
+		return device.Mix{Kind: device.Mixup, Lambda: float32(lambda)}, rectangle{}
+	case kind < o.Augment.Mixup+o.Augment.Cutmix:
+		r := cut(random, lambda, o.InputHeight, o.InputWidth)
+		lambda = 1 - float64(r.area())/float64(o.InputHeight*o.InputWidth)
+		return device.Mix{Kind: device.Cutmix, Lambda: float32(lambda), Part: r.exported()}, r
+	}
+	return device.Mix{}, rectangle{}
+}
+
+// mix blends the images of some batches in pairs, and their targets
+// accordingly.
+func (s *Source) mix(random stream, images, targets []float32) {
+	m, r := drawMix(random, &s.options)
+	switch m.Kind {
+	case device.Mixup:
+		s.pairs(images, func(a, b []float32) { blend(a, b, m.Lambda) })
+	case device.Cutmix:
 		s.pairs(images, func(a, b []float32) { exchange(a, b, r, s.options.InputWidth) })
 	default:
 		return
 	}
-	s.pairs(targets, func(a, b []float32) { blend(a, b, float32(lambda)) })
+	s.pairs(targets, func(a, b []float32) { blend(a, b, m.Lambda) })
 }
 
 // pairs calls work for each pair of a batch's rows.

@@ -76,7 +76,14 @@ func Centre(pixels []byte, height, width, inputHeight, inputWidth int, mean, std
 // the image shrunk by averaging 2×2, 4×4, … pixels, the largest such square
 // with which it still shrinks or keeps the size.
 func (c *canvas) render(pixels []byte, height, width int, p placement, t *toInput, inputHeight, inputWidth int, out []float32) {
-	level := 0
+	level, part := p.fit(height, width, inputHeight, inputWidth)
+	c.fill(pixels, width, level, part)
+	c.sample(p, part.right-part.left, part.bottom-part.top, t, inputHeight, inputWidth, out)
+}
+
+// fit makes the placement one in the part that it touches of the image shrunk
+// by 2^level, as render says.
+func (p *placement) fit(height, width, inputHeight, inputWidth int) (level int, part rectangle) {
 	shrinking := math.Sqrt(math.Abs(p.xx*p.yy - p.xy*p.yx))
 	for ; shrinking >= 2 && level < 6 && min(height, width)>>(level+1) > 0; level++ {
 		shrinking /= 2
@@ -84,11 +91,13 @@ func (c *canvas) render(pixels []byte, height, width int, p placement, t *toInpu
 	}
 	left, right := bounds(p.x0, p.xx*float64(inputWidth-1), p.xy*float64(inputHeight-1), width>>level)
 	top, bottom := bounds(p.y0, p.yx*float64(inputWidth-1), p.yy*float64(inputHeight-1), height>>level)
-	c.fill(pixels, width, level, rectangle{left, top, right, bottom})
 	p.x0 -= float64(left)
 	p.y0 -= float64(top)
-	c.sample(p, right-left, bottom-top, t, inputHeight, inputWidth, out)
+	return level, rectangle{left, top, right, bottom}
 }
+
+// fixed is a position in whole units.
+func fixed(v float64) int { return int(math.Round(v * unit)) }
 
 // halve makes the placement one in the image of half the size.
 func (p *placement) halve() {
@@ -149,7 +158,6 @@ func average(row []uint64, pixels []byte, width, level, left, top int) {
 
 // sample makes the input from the canvas, whose image has columns×rows pixels.
 func (c *canvas) sample(p placement, columns, rows int, t *toInput, inputHeight, inputWidth int, out []float32) {
-	fixed := func(v float64) int { return int(math.Round(v * unit)) }
 	stepX, stepY := fixed(p.xx), fixed(p.yx)
 	lastX, lastY := (columns-1)*unit, (rows-1)*unit
 	stride, pixels := c.stride, c.pixels

@@ -267,12 +267,20 @@ func compile(g *op.Graph, logits *gorgonia.Node) (*program, error) {
 
 // run runs the graph and downloads the logits.
 func (p *program) run(logits []float32) error {
+	if err := p.execute(); err != nil {
+		return err
+	}
+	p.logits.Download(logits)
+	return nil
+}
+
+// execute runs the graph.
+func (p *program) execute() error {
 	p.graph.Err = nil
 	p.vm.Reset()
 	if err := p.vm.RunAll(); err != nil {
 		return cmp.Or(p.graph.Err, err)
 	}
-	p.logits.Download(logits)
 	return nil
 }
 

@@ -37,6 +37,7 @@ type Machine struct {
 	logits              []float32
 	padded              []float32 // a batch that Predict fills up
 	training, inference *program
+	loops               []device.Loop
 	inferred            struct {
 		parameters, statistics gorgonia.Nodes
 		bound                  Weights
@@ -192,9 +193,13 @@ func (m *Machine) Dot() string {
 	return m.inference.graph.ToDot()
 }
 
-// Close ends the tape machines.
+// Close ends the loops and the tape machines.
 func (m *Machine) Close() error {
 	var err error
+	for _, l := range m.loops {
+		err = errors.Join(err, l.Close())
+	}
+	m.loops = nil
 	for _, p := range []*program{m.training, m.inference} {
 		if p != nil {
 			err = errors.Join(err, p.vm.Close())

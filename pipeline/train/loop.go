@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"catdog/pipeline/device"
 	"catdog/pipeline/engine"
 	"catdog/pipeline/model"
 	"catdog/pipeline/params"
@@ -28,6 +29,7 @@ type loop struct {
 	classes    int
 	trainer    engine.Trainer
 	source     batches
+	held       *held // where the trainer's device holds the data, else nil
 	// validate measures the weights that would be kept, see kept.
 	validate   func(context.Context) (loss, accuracy float64, err error)
 	recorder   *record.Recorder
@@ -98,19 +100,11 @@ func (l *loop) stoppedEarly() bool {
 func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 	steps := l.source.Steps()
 	if l.at.Step < steps {
-		waiting := time.Now()
-		err := l.source.Epoch(ctx, l.at.Epoch, l.at.Step, func(index int, images, targets []float32) error {
-			started := time.Now()
-			l.recorder.Spent(record.DataWait, started.Sub(waiting))
-			if err := l.step(index, images, targets); err != nil {
-				return err
-			}
-			l.note(task)
-			waiting = time.Now()
-			l.recorder.Spent(record.Step, waiting.Sub(started))
-			return ctx.Err()
-		})
-		if err != nil {
+		batches := l.batches
+		if l.held != nil {
+			batches = l.heldBatches
+		}
+		if err := batches(ctx, task); err != nil {
 			return err
 		}
 	}
@@ -142,12 +136,28 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 	return nil
 }
 
+// batches trains on what is left of the current epoch, batch by batch as the
+// source prepares them.
+func (l *loop) batches(ctx context.Context, task *progress.Task) error {
+	waiting := time.Now()
+	return l.source.Epoch(ctx, l.at.Epoch, l.at.Step, func(index int, images, targets []float32) error {
+		started := time.Now()
+		l.recorder.Spent(record.DataWait, started.Sub(waiting))
+		if err := l.step(index, images, targets); err != nil {
+			return err
+		}
+		l.note(task)
+		waiting = time.Now()
+		l.recorder.Spent(record.Step, waiting.Sub(started))
+		return ctx.Err()
+	})
+}
+
 // step makes one update with batch index (from 0) of the current epoch.
 func (l *loop) step(index int, images, targets []float32) error {
 	steps := l.source.Steps()
-	step := (l.at.Epoch-1)*steps + index + 1
-	rate := learningRate(l.parameters.LearningRate, step, l.parameters.Epochs*steps)
-	loss, logits, err := l.trainer.Step(step, dropoutSeed(l.parameters.Seed, step), float32(rate), images, targets)
+	now := l.schedule(index)
+	loss, logits, err := l.trainer.Step(now.Step, now.Seed, now.LearningRate, images, targets)
 	if err != nil {
 		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
 	}
@@ -161,6 +171,15 @@ func (l *loop) step(index int, images, targets []float32) error {
 	l.at.Correct += correct
 	l.recorder.Trained(len(targets) / l.classes)
 	return nil
+}
+
+// schedule is what changes with each step, for batch index (from 0) of the
+// current epoch.
+func (l *loop) schedule(index int) device.Schedule {
+	steps := l.source.Steps()
+	step := (l.at.Epoch-1)*steps + index + 1
+	rate := learningRate(l.parameters.LearningRate, step, l.parameters.Epochs*steps)
+	return device.Schedule{Step: step, Seed: dropoutSeed(l.parameters.Seed, step), LearningRate: float32(rate)}
 }
 
 // dropoutSeed is different for each step of a run and for each run's seed.

@@ -130,13 +130,24 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		Weights: bestName,
 		Average: kept(p) == engine.Average,
 	}
-	predictor := model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch)
+	var holding *held
+	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() {
+		if holding, err = hold(holder, kept(p), data.Pack, source, p); err != nil {
+			return "", err
+		}
+		defer holding.close()
+	}
+	validate := holding.validate
+	if holding == nil {
+		validate = validation(model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch), validating)
+	}
 	l := &loop{
 		parameters: p,
 		classes:    len(data.Classes),
 		trainer:    trainer,
 		source:     source,
-		validate:   validation(predictor, validating),
+		held:       holding,
+		validate:   validate,
 		reporter:   r.reporter,
 		checkpoint: filepath.Join(r.folder, checkpointName),
 		at:         progressState{Epoch: 1},

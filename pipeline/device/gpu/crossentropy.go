@@ -34,7 +34,7 @@ func (c crossEntropy) Loss(logits, targets device.Vector) (float32, error) {
 	}}); err != nil {
 		return 0, err
 	}
-	if c.device.recording {
+	if c.device.recording != nil {
 		return 0, nil // it stays on the GPU
 	}
 	c.loss.Download(loss)

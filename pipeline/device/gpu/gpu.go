@@ -35,7 +35,7 @@ var ptx string
 const (
 	threads     = 256     // of a block, in every kernel
 	mostBlocks  = 1 << 13 // of a grid; threads then take several elements
-	stagingSize = 1 << 18 // float32 numbers that travel at once
+	stagingSize = 1 << 20 // bytes that travel at once
 	octet       = 8       // channels that a thread moves at once: OCTET of kernels/common.h
 )
 
@@ -73,17 +73,18 @@ type Device struct {
 	module      cu.Module
 	functions   map[string]cu.Function
 	memory      []cu.DevicePtr
-	staging     []float32
+	staging     []byte
 	cudnn       *cudnn.Handle // nil with own convolutions
 	described   []*cudnn.Convolution
 	workspace   workspace
 	optimizers  []*optimizer
-	// stepSeed is where dropouts find what their own seed is combined with: a
-	// zero but in a Loop.
+	loops       []*loop
+	// stepSeed is where dropouts find what their own seed is combined with:
+	// zeroSeed but in a Loop.
 	zeroSeed, stepSeed cu.DevicePtr
-	// recording is set while a Loop submits a step, whose schedule lies in
-	// memory and whose results stay there.
-	recording bool
+	// recording is the Loop that a step is submitted to: its schedule lies in
+	// memory, and its results stay there.
+	recording *loop
 	// timed is where a measured step puts its events, nil otherwise.
 	timed *timing
 	// failure is of a call that could not return it, such as Upload, or of the
@@ -197,7 +198,7 @@ func (d *Device) prepare(context cu.CUContext) (err error) {
 		return fmt.Errorf("load %d kB of kernels: %w", len(ptx)/1000, driver.Named("cuModuleLoadData", err))
 	}
 	if d.staging, err = driver.Pinned(stagingSize); err != nil {
-		return fmt.Errorf("pin %.1f MB of memory: %w", 4e-6*stagingSize, err)
+		return fmt.Errorf("pin %.1f MB of memory: %w", 1e-6*stagingSize, err)
 	}
 	if !d.options.OwnConvolutions {
 		d.cudnn, err = cudnn.Open(d.stream)
@@ -229,6 +230,9 @@ func (d *Device) Close() error {
 		if err := d.wait(); err != nil {
 			d.gpu.ReleasePrimaryCtx() // frees everything; what failed has been said
 			return err
+		}
+		for _, l := range d.loops {
+			d.closed(l.free())
 		}
 		for _, c := range d.described {
 			d.closed(c.Close())
@@ -321,19 +325,19 @@ func (d *Device) scratch() (cu.DevicePtr, error) {
 	return w.data, nil
 }
 
-// upload and download move float32 numbers through pinned memory.
-func (d *Device) upload(values []float32, to cu.DevicePtr) {
+// upload and download move memory through pinned memory, and wait for it.
+func (d *Device) upload(values []byte, to cu.DevicePtr) {
 	d.transfer(len(values), func(at, length int) error {
 		copy(d.staging, values[at:at+length])
 		return driver.Named("cuMemcpyHtoDAsync",
-			cu.MemcpyHtoDAsync(to+cu.DevicePtr(4*at), unsafe.Pointer(&d.staging[0]), int64(4*length), d.stream))
+			cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), unsafe.Pointer(&d.staging[0]), int64(length), d.stream))
 	}, func(int, int) {})
 }
 
-func (d *Device) download(from cu.DevicePtr, values []float32) {
+func (d *Device) download(from cu.DevicePtr, values []byte) {
 	d.transfer(len(values), func(at, length int) error {
 		return driver.Named("cuMemcpyDtoHAsync",
-			cu.MemcpyDtoHAsync(unsafe.Pointer(&d.staging[0]), from+cu.DevicePtr(4*at), int64(4*length), d.stream))
+			cu.MemcpyDtoHAsync(unsafe.Pointer(&d.staging[0]), from+cu.DevicePtr(at), int64(length), d.stream))
 	}, func(at, length int) { copy(values[at:at+length], d.staging) })
 }
 
@@ -342,13 +346,19 @@ func (d *Device) transfer(count int, start func(at, length int) error, finish fu
 		for at := 0; at < count && d.failure == nil; at += stagingSize {
 			length := min(count-at, stagingSize)
 			if err := start(at, length); err != nil {
-				d.fail(fmt.Errorf("copy %d bytes: %w", 4*length, err))
+				d.fail(fmt.Errorf("copy %d bytes: %w", length, err))
 			} else if d.wait() == nil {
 				finish(at, length)
 			}
 		}
 		return nil
 	})
+}
+
+// raw is a slice's memory.
+func raw[T any](values []T) []byte {
+	var zero T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*int(unsafe.Sizeof(zero)))
 }
 
 // A launch is one kernel with its grid and arguments, or a call of cuDNN's.

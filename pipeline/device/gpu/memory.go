@@ -42,8 +42,6 @@ func pitch(channels int) int { return roundUp(channels, octet) }
 
 func (a *activation) Shape() (n, h, w, c int) { return a.n, a.h, a.w, a.c }
 
-// Upload goes through float32 numbers of a row's pitch: two elements of
-// bfloat16 travel as one.
 func (a *activation) Upload(nhwc []float32) {
 	if !a.fits("upload", nhwc) {
 		return
@@ -53,52 +51,42 @@ func (a *activation) Upload(nhwc []float32) {
 		copy(padded[i*pitch(a.c):], nhwc[i*a.c:(i+1)*a.c])
 	}
 	if a.device.element() == 2 {
-		padded = halve(padded)
+		a.device.upload(raw(halve(padded)), a.data)
+	} else {
+		a.device.upload(raw(padded), a.data)
 	}
-	a.device.upload(padded, a.data)
 }
 
 func (a *activation) Download(nhwc []float32) {
 	if !a.fits("download", nhwc) {
 		return
 	}
-	padded := make([]float32, a.n*a.h*a.w*pitch(a.c)*a.device.element()/4)
-	a.device.download(a.data, padded)
+	padded := make([]float32, a.n*a.h*a.w*pitch(a.c))
 	if a.device.element() == 2 {
-		padded = double(padded)
+		halves := make([]uint16, len(padded))
+		a.device.download(a.data, raw(halves))
+		for i, half := range halves {
+			padded[i] = math.Float32frombits(uint32(half) << 16)
+		}
+	} else {
+		a.device.download(a.data, raw(padded))
 	}
 	for i := range a.n * a.h * a.w {
 		copy(nhwc[i*a.c:(i+1)*a.c], padded[i*pitch(a.c):])
 	}
 }
 
-// halve rounds to bfloat16, two in the bits of one float32, the first in the
-// lower half; the number of values is even.
-func halve(values []float32) []float32 {
-	pairs := make([]float32, len(values)/2)
-	for i := range pairs {
-		pairs[i] = math.Float32frombits(upper(values[2*i])>>16 | upper(values[2*i+1]))
+// halve rounds to bfloat16, to nearest, ties to even: the upper half of a
+// float32's bits. A NaN stays one.
+func halve(values []float32) []uint16 {
+	halves := make([]uint16, len(values))
+	for i, v := range values {
+		bits := math.Float32bits(v)
+		if halves[i] = uint16((bits + 0x7fff + bits>>16&1) >> 16); v != v {
+			halves[i] = 0x7fff
+		}
 	}
-	return pairs
-}
-
-// upper is a value's bits rounded to the upper half, to nearest, ties to even.
-func upper(v float32) uint32 {
-	bits := math.Float32bits(v)
-	if bits&0x7fffffff > 0x7f800000 {
-		return 0x7fff0000
-	}
-	return (bits + 0x7fff + bits>>16&1) &^ 0xffff
-}
-
-// double is the inverse of halve.
-func double(pairs []float32) []float32 {
-	values := make([]float32, 2*len(pairs))
-	for i, pair := range pairs {
-		bits := math.Float32bits(pair)
-		values[2*i], values[2*i+1] = math.Float32frombits(bits<<16), math.Float32frombits(bits&^0xffff)
-	}
-	return values
+	return halves
 }
 
 func (a *activation) fits(what string, values []float32) bool {
@@ -130,13 +118,13 @@ func (v *vector) Len() int { return v.length }
 
 func (v *vector) Upload(values []float32) {
 	if v.fits("upload", values) {
-		v.device.upload(values, v.data)
+		v.device.upload(raw(values), v.data)
 	}
 }
 
 func (v *vector) Download(values []float32) {
 	if v.fits("download", values) {
-		v.device.download(v.data, values)
+		v.device.download(v.data, raw(values))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type optimizer struct {
 	device.OptimizerSpec
 	device   *Device
+	number   int // among the device's optimizers
 	state    map[string]device.Vector
 	schedule device.Vector // what changes by step
 	decayed  device.Vector // a byte for each group of elements
@@ -51,6 +52,7 @@ func (d *Device) NewOptimizer(spec device.OptimizerSpec) (device.Optimizer, erro
 		return nil, fmt.Errorf("new optimizer: %w", err)
 	}
 	o.decayed.Upload(bytes)
+	o.number = len(d.optimizers)
 	d.optimizers = append(d.optimizers, o)
 	return o, nil
 }
@@ -77,10 +79,13 @@ func (o *optimizer) Step(step int, learningRate float32, weights, gradients devi
 		}
 		return operands.vector(name, o.state[name], o.Length)
 	}
-	now, decayed := operands.vector("schedule", o.schedule, scheduled), operands.vector("decayed", o.decayed, o.decayed.Len())
+	now := operands.vector("schedule", o.schedule, scheduled)
+	decayed := operands.vector("decayed", o.decayed, o.decayed.Len())
 	w, g := operands.vector("weights", weights, o.Length), operands.vector("gradients", gradients, o.Length)
 	var launches []launch
-	if !o.device.recording {
+	if l := o.device.recording; l != nil {
+		now = l.schedule(o)
+	} else {
 		v := o.values(step, learningRate)
 		launches = append(launches, over(1, "optimizer_schedule", now, v[0], v[1], v[2], v[3]))
 	}

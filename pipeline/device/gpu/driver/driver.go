@@ -9,7 +9,7 @@ package driver
 #include <cuda.h>
 #include <stdint.h>
 
-enum { MOST_PARAMETERS = 24 };
+enum { MOST_PARAMETERS = 32 };
 
 static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned block, CUstream stream, uint64_t *values, int count) {
 	void *parameters[MOST_PARAMETERS];
@@ -20,6 +20,7 @@ static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, un
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -43,39 +44,37 @@ func Launch(f cu.Function, gridX, gridY, block int, s cu.Stream, values []uint64
 
 // Pinned returns memory of the host's that a GPU reads and writes at full
 // speed; Unpin gives it back.
-func Pinned(length int) ([]float32, error) {
+func Pinned(bytes int) ([]byte, error) {
 	var p unsafe.Pointer
-	if err := failed("cuMemAllocHost", C.cuMemAllocHost(&p, C.size_t(4*length))); err != nil {
+	if err := failed("cuMemAllocHost", C.cuMemAllocHost(&p, C.size_t(bytes))); err != nil {
 		return nil, err
 	}
-	return unsafe.Slice((*float32)(p), length), nil
+	return unsafe.Slice((*byte)(p), bytes), nil
 }
 
 // Unpin frees what Pinned returned.
-func Unpin(memory []float32) error {
+func Unpin(memory []byte) error {
 	return failed("cuMemFreeHost", C.cuMemFreeHost(unsafe.Pointer(unsafe.SliceData(memory))))
 }
 
 // A Graph is work that was captured once and is launched as a whole.
 type Graph struct{ exec C.CUgraphExec }
 
-// Capture records what submit gives to the stream, without running it. It
-// must be called on the thread that submits.
-func Capture(s cu.Stream, submit func() error) (*Graph, error) {
-	if err := failed("cuStreamBeginCapture", C.cuStreamBeginCapture(stream(s), C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)); err != nil {
-		return nil, err
-	}
-	submitted := submit()
+// BeginCapture makes a stream record what this thread gives it, without
+// running it, until EndCapture.
+func BeginCapture(s cu.Stream) error {
+	return failed("cuStreamBeginCapture", C.cuStreamBeginCapture(stream(s), C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
+}
+
+// EndCapture returns what the stream recorded.
+func EndCapture(s cu.Stream) (*Graph, error) {
 	var graph C.CUgraph
 	if err := failed("cuStreamEndCapture", C.cuStreamEndCapture(stream(s), &graph)); err != nil {
 		return nil, err
 	}
-	defer C.cuGraphDestroy(graph)
-	if submitted != nil {
-		return nil, submitted
-	}
 	g := &Graph{}
-	return g, failed("cuGraphInstantiate", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
+	err := failed("cuGraphInstantiate", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
+	return g, errors.Join(err, failed("cuGraphDestroy", C.cuGraphDestroy(graph)))
 }
 
 // Launch runs the captured work.

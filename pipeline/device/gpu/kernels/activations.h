@@ -3,3 +3,4 @@
 #include "dropout.cu"
 #include "normalization.cu"
 #include "pool.cu"
+#include "render.cu"

@@ -2,6 +2,7 @@
 // activations are stored in, those that have. The type ends their names.
 #include "common.h"
 #include "crossentropy.cu"
+#include "loop.cu"
 #include "optimizer.cu"
 
 namespace on_float32 {

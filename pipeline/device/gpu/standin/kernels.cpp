@@ -16,6 +16,7 @@ using namespace on_bfloat16;
 
 THREADS_TOGETHER(crossentropy_loss)
 THREADS_APART(crossentropy_backward)
+THREADS_TOGETHER(loop_score)
 THREADS_APART(optimizer_schedule)
 THREADS_APART(optimizer_sgd)
 THREADS_APART(optimizer_adamw)
@@ -36,3 +37,4 @@ ON_BOTH(THREADS_TOGETHER, normalization_gradients)
 ON_BOTH(THREADS_APART, normalization_backward)
 ON_BOTH(THREADS_APART, pool_forward)
 ON_BOTH(THREADS_APART, pool_backward)
+ON_BOTH(THREADS_APART, render_batch)

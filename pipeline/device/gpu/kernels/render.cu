@@ -1,0 +1,69 @@
+// A batch's inputs and targets from stored images: to the bit what package
+// augment's Batch makes, before rounding to an element.
+
+// An input without its mixing.
+__device__ inline void render(const u8 *images, u32 height, u32 width, const sample &s, int column, int row, float *colour) {
+	colour[0] = colour[1] = colour[2] = 0.f;
+	if (s.image < 0 || s.erased.holds(column, row)) return;
+	const u8 *image = images + (u64)s.image * height * width * 3;
+	int x = fixed(s.x + s.x_row * row) + 512 + column * s.x_column;
+	int y = fixed(s.y + s.y_row * row) + 512 + column * s.y_column;
+	x = x < 0 ? 0 : x > (s.columns - 1) << 16 ? (s.columns - 1) << 16 : x;
+	y = y < 0 ? 0 : y > (s.rows - 1) << 16 ? (s.rows - 1) << 16 : y;
+	u32 right = (u32)x >> 10 & 63, below = (u32)y >> 10 & 63, sums[3] = {};
+#pragma unroll 1
+	for (u32 tap = 0; tap < 4; tap++) {
+		int px = (x >> 16) + (int)(tap & 1), py = (y >> 16) + (int)(tap >> 1);
+		px = s.left + (px < s.columns ? px : s.columns - 1);
+		py = s.top + (py < s.rows ? py : s.rows - 1);
+		u32 side = 1u << s.level, share = (tap & 1 ? right : 64 - right) * (tap >> 1 ? below : 64 - below);
+		const u8 *at = image + ((u64)py * side * width + (u64)px * side) * 3;
+		for (u32 c = 0; c < 3; c++) {
+			u32 value = at[c];
+			if (s.level) {
+				value = 1u << (2 * s.level - 1);
+				for (u32 i = 0; i < side; i++)
+					for (u32 j = 0; j < side; j++) value += at[((u64)i * width + j) * 3 + c];
+				value >>= 2 * s.level;
+			}
+			sums[c] += value * share;
+		}
+	}
+	for (u32 c = 0; c < 3; c++)
+		colour[c] = (float)sums[0] * s.linear[c][0] + (float)sums[1] * s.linear[c][1] + (float)sums[2] * s.linear[c][2] + s.constant[c];
+}
+
+// The first kernel of a step: one thread a pixel, which is an octet, and in
+// the first block what changes from step to step.
+KERNEL ON_ELEMENTS(render_batch)(const u8 *images, const state *at, const sample *samples, const mixing *mixings, const u32 *schedule,
+                                 u32 *now, element *inputs, float *targets, u32 words, u32 batch, u32 height, u32 width, u32 rows,
+                                 u32 columns, u32 classes, float own, float other) {
+	u32 step = (u32)at->step;
+	if (blockIdx.x == 0)
+		for (u32 i = threadIdx.x; i < words; i += blockDim.x) now[i] = schedule[(u64)step * words + i];
+	const mixing m = mixings[step];
+	for (u32 k = (u32)first_index(); k < batch * rows * columns; k += (u32)stride()) {
+		u32 n = k / (rows * columns), position = k % (rows * columns);
+		int column = (int)(position % columns), row = (int)(position / columns);
+		const sample *mine = &samples[(u64)step * batch + n], *others = &samples[(u64)step * batch + (batch - 1 - n)];
+		bool mixed = m.kind != UNMIXED && mine != others;
+		// The shown image, and for mixup the other one too.
+		const sample *shown = mixed && m.kind == CUTMIX && m.exchanged.holds(column, row) ? others : mine;
+		octet input = {};
+#pragma unroll 1
+		for (u32 turn = 0; turn < (mixed && m.kind == MIXUP ? 2u : 1u); turn++) {
+			float colour[3], share = turn ? 1.f - m.lambda : m.lambda;
+			render(images, height, width, turn ? *others : *shown, column, row, colour);
+			if (mixed && m.kind == MIXUP)
+				for (u32 c = 0; c < 3; c++) colour[c] *= share;
+			for (u32 c = 0; c < 3; c++) input.v[c] = turn ? input.v[c] + colour[c] : colour[c];
+		}
+		store_octet(inputs + (u64)k * OCTET, input);
+		if (position) continue;
+		for (u32 c = 0; c < classes; c++) {
+			float target = mine->target(c, own, other);
+			if (mixed) target = m.lambda * target + (1.f - m.lambda) * others->target(c, own, other);
+			targets[(u64)n * classes + c] = target;
+		}
+	}
+}

@@ -1,0 +1,308 @@
+//go:build gpu
+
+package gpu
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/device/gpu/driver"
+)
+
+var _ device.Holder = (*Device)(nil)
+
+// ahead is how many steps are launched before the host looks whether those
+// before them have ended; twice as many are queued at most.
+const ahead = 32
+
+// stateSize is the size of struct state of kernels/loop.cu, aligned.
+const stateSize = 64
+
+// A loop is a device.Loop. A step is captured once as a CUDA graph, after it
+// has run directly for the first batch, and launched for every other batch.
+// What changes from step to step is uploaded when a run begins, in one piece.
+type loop struct {
+	device *Device
+	spec   device.LoopSpec
+	work   func() error
+	batch  int
+	images cu.DevicePtr
+	// now is the schedule of the step under way, words of 4 bytes: the seed,
+	// then 4 numbers for each optimizer.
+	now   cu.DevicePtr
+	words int
+	// The places of a pass within pass: state, schedules, mixes, samples.
+	steps                     int // in a pass, 0 before the first
+	pass                      cu.DevicePtr
+	schedules, mixes, samples int
+	host                      []byte // pinned, of the same size
+	windows                   [2]cu.Event
+	graph                     *driver.Graph
+}
+
+func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, error) {
+	l := &loop{device: d, spec: spec, work: work, words: 2 + scheduled*len(d.optimizers)}
+	input, ok := spec.Input.(*activation)
+	if !ok || len(spec.Images) == 0 || spec.Classes < 1 {
+		return nil, fmt.Errorf("new loop: an input of this gpu, images and classes are needed")
+	}
+	l.batch = input.n
+	size := spec.Height * spec.Width * 3
+	if float64(input.n)*float64(input.h)*float64(input.w) >= most {
+		return nil, fmt.Errorf("new loop: a batch of %d inputs of %d×%d is too large", input.n, input.h, input.w)
+	}
+	var err error
+	if l.images, err = d.allocate(size * len(spec.Images)); err != nil {
+		return nil, fmt.Errorf("keep %d images of %d×%d: %w", len(spec.Images), spec.Height, spec.Width, err)
+	}
+	if l.now, err = d.allocate(4 * l.words); err != nil {
+		return nil, fmt.Errorf("new loop: %w", err)
+	}
+	if err := l.upload(spec.Images, size); err != nil {
+		return nil, err
+	}
+	err = d.do(func() (err error) {
+		for i := range l.windows {
+			if l.windows[i], err = cu.MakeEvent(cu.DisableTiming); err != nil {
+				return fmt.Errorf("new loop: make an event: %w", driver.Named("cuEventCreate", err))
+			}
+		}
+		return nil
+	})
+	d.loops = append(d.loops, l)
+	return l, err
+}
+
+// upload copies the images, several at a time.
+func (l *loop) upload(images [][]byte, size int) error {
+	several := max(1, stagingSize/size)
+	piece := make([]byte, 0, several*size)
+	for first := 0; first < len(images); first += several {
+		piece = piece[:0]
+		for i, image := range images[first:min(first+several, len(images))] {
+			if len(image) != size {
+				return fmt.Errorf("keep image %d: %d bytes in place of %d", first+i, len(image), size)
+			}
+			piece = append(piece, image...)
+		}
+		l.device.upload(piece, l.images+cu.DevicePtr(first*size))
+	}
+	return l.device.failure
+}
+
+// schedule is where an optimizer finds what changes from step to step.
+func (l *loop) schedule(o *optimizer) cu.DevicePtr {
+	return l.now + cu.DevicePtr(8+4*scheduled*o.number)
+}
+
+func (l *loop) Run(ctx context.Context, pass device.Pass, first int, score device.Score, done func(batches int)) (device.Score, int, error) {
+	if err := l.begin(pass, first, score); err != nil {
+		return score, 0, fmt.Errorf("begin a pass: %w", err)
+	}
+	at := first
+	if l.graph == nil && at < l.steps {
+		if err := l.submit(); err != nil {
+			return score, 0, err
+		}
+		if err := l.capture(); err != nil {
+			return score, 0, fmt.Errorf("capture a step: %w", err)
+		}
+		at++
+	}
+	for window := 0; at < l.steps && ctx.Err() == nil; window++ {
+		count := min(ahead, l.steps-at)
+		if err := l.device.do(func() error { return l.launch(count, window) }); err != nil {
+			return score, 0, fmt.Errorf("repeat a step: %w", err)
+		}
+		at += count
+		done(at - first)
+	}
+	state := make([]byte, 24)
+	l.device.download(l.pass, state)
+	if l.device.failure != nil {
+		return score, 0, l.device.failure
+	}
+	score.Loss = math.Float64frombits(binary.LittleEndian.Uint64(state[8:]))
+	score.Correct = int(binary.LittleEndian.Uint64(state[16:]))
+	return score, at - first, nil
+}
+
+// begin puts a pass onto the GPU.
+func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
+	steps := len(pass.Schedule)
+	switch {
+	case len(pass.Mixes) != steps || len(pass.Samples) != steps*l.batch || steps < 1 || first < 0 || first > steps:
+		return fmt.Errorf("%d schedules, %d mixes and %d samples, from batch %d of %d inputs",
+			steps, len(pass.Mixes), len(pass.Samples), first, l.batch)
+	case l.steps == 0:
+		if err := l.makeRoom(steps); err != nil {
+			return err
+		}
+	case steps != l.steps:
+		return fmt.Errorf("%d batches, the first pass had %d", steps, l.steps)
+	}
+	for i, s := range pass.Samples {
+		if int(s.Image) >= len(l.spec.Images) {
+			return fmt.Errorf("input %d shows image %d of %d", i, s.Image, len(l.spec.Images))
+		}
+	}
+	l.setState(first, score)
+	for i, s := range pass.Schedule {
+		row := l.host[l.schedules+4*l.words*i:]
+		binary.LittleEndian.PutUint64(row, s.Seed)
+		for j, o := range l.device.optimizers[:(l.words-2)/scheduled] {
+			for k, v := range o.values(s.Step, s.LearningRate) {
+				binary.LittleEndian.PutUint32(row[8+4*(scheduled*j+k):], math.Float32bits(v))
+			}
+		}
+	}
+	copy(l.host[l.mixes:], raw(pass.Mixes))
+	copy(l.host[l.samples:], raw(pass.Samples))
+	return l.send(len(l.host))
+}
+
+// makeRoom decides where the parts of a pass lie.
+func (l *loop) makeRoom(steps int) (err error) {
+	l.schedules = stateSize
+	l.mixes = l.schedules + roundUp(4*l.words*steps, 16)
+	l.samples = l.mixes + roundUp(int(unsafe.Sizeof(device.Mix{}))*steps, 16)
+	size := l.samples + int(unsafe.Sizeof(device.Sample{}))*steps*l.batch
+	if l.pass, err = l.device.allocate(size); err != nil {
+		return err
+	}
+	l.steps = steps
+	return l.device.do(func() error {
+		l.host, err = driver.Pinned(size)
+		return err
+	})
+}
+
+func (l *loop) setState(step int, score device.Score) {
+	binary.LittleEndian.PutUint64(l.host, uint64(step))
+	binary.LittleEndian.PutUint64(l.host[8:], math.Float64bits(score.Loss))
+	binary.LittleEndian.PutUint64(l.host[16:], uint64(score.Correct))
+}
+
+// send queues the upload of the pass' first bytes. The pinned memory must not
+// change before a run ends.
+func (l *loop) send(bytes int) error {
+	return l.device.do(func() error {
+		if err := cu.MemcpyHtoDAsync(l.pass, unsafe.Pointer(&l.host[0]), int64(bytes), l.device.stream); err != nil {
+			return fmt.Errorf("copy %d bytes: %w", bytes, driver.Named("cuMemcpyHtoDAsync", err))
+		}
+		return nil
+	})
+}
+
+// submit queues a step: inputs and targets, the work, the score.
+func (l *loop) submit() error {
+	d, s := l.device, l.spec
+	o := d.operands("loop")
+	input := s.Input.(*activation)
+	targets, logits := o.vector("targets", s.Targets, l.batch*s.Classes), o.vector("logits", s.Logits, l.batch*s.Classes)
+	d.recording, d.stepSeed = l, l.now
+	defer func() { d.recording, d.stepSeed = nil, d.zeroSeed }()
+	part := func(offset int) cu.DevicePtr { return l.pass + cu.DevicePtr(offset) }
+	if err := o.submit(d.over(l.batch*input.h*input.w, "render_batch", l.images, l.pass, part(l.samples), part(l.mixes), part(l.schedules),
+		l.now, o.activation("input", input, l.batch, input.h, input.w, 3), targets,
+		l.words, l.batch, s.Height, s.Width, input.h, input.w, s.Classes, s.Own, s.Other)); err != nil {
+		return err
+	}
+	if err := l.work(); err != nil {
+		return err
+	}
+	return o.submit(launch{kernel: "loop_score", gridX: 1, gridY: 1, arguments: []any{logits, targets, l.pass, l.batch, s.Classes}})
+}
+
+// capture records a step.
+func (l *loop) capture() error {
+	d := l.device
+	if err := d.do(func() error { return driver.BeginCapture(d.stream) }); err != nil {
+		return err
+	}
+	submitted := l.submit()
+	err := d.do(func() (err error) {
+		l.graph, err = driver.EndCapture(d.stream)
+		return err
+	})
+	return errors.Join(submitted, err)
+}
+
+// launch queues steps, and waits until those of the window before have ended.
+func (l *loop) launch(count, window int) error {
+	for range count {
+		if err := l.graph.Launch(l.device.stream); err != nil {
+			return err
+		}
+	}
+	if err := l.windows[window%2].Record(l.device.stream); err != nil {
+		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
+	}
+	if window == 0 {
+		return nil
+	}
+	if err := l.windows[(window+1)%2].Synchronize(); err != nil {
+		return fmt.Errorf("compute on the gpu: %w", driver.Named("cuEventSynchronize", err))
+	}
+	return nil
+}
+
+func (l *loop) Measure() (seconds float64, pieces int, err error) {
+	if l.steps == 0 {
+		return 0, 0, errors.New("measure a step: none has run")
+	}
+	l.setState(l.steps-1, device.Score{})
+	if err := l.send(stateSize); err != nil {
+		return 0, 0, err
+	}
+	t := &timing{}
+	l.device.timed = t
+	err = l.submit()
+	l.device.timed = nil
+	return seconds, t.pieces(), errors.Join(err, l.device.do(func() error {
+		if err := l.device.wait(); err != nil {
+			return errors.Join(err, t.close())
+		}
+		seconds, err = t.seconds()
+		return errors.Join(err, t.close())
+	}))
+}
+
+// Close leaves the memory to the device's Close.
+func (l *loop) Close() error {
+	return l.device.do(func() error {
+		for i, other := range l.device.loops {
+			if other == l {
+				l.device.loops = append(l.device.loops[:i], l.device.loops[i+1:]...)
+				break
+			}
+		}
+		if err := l.device.wait(); err != nil {
+			l.free() // what fails now follows from what has failed
+			return err
+		}
+		return l.free()
+	})
+}
+
+// free gives back what is not the device's memory.
+func (l *loop) free() error {
+	var errs []error
+	for i := range l.windows {
+		errs = append(errs, driver.Named("cuEventDestroy", cu.DestroyEvent(&l.windows[i])))
+	}
+	if l.graph != nil {
+		errs = append(errs, l.graph.Close())
+	}
+	if l.host != nil {
+		errs = append(errs, driver.Unpin(l.host))
+	}
+	return errors.Join(errs...)
+}

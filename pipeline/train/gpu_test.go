@@ -1,0 +1,154 @@
+//go:build gpu
+
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/device/gpu"
+	"catdog/pipeline/device/reference"
+	"catdog/pipeline/params"
+	"catdog/pipeline/progress"
+)
+
+// fed hides that a GPU can hold data, so that the host feeds it.
+type fed struct{ device.Device }
+
+// onGPU trains in a folder on the machine's GPU, or on the stand-in where
+// LD_LIBRARY_PATH has one.
+func onGPU(t *testing.T, ctx context.Context, folder, precision string, data *dataset, p params.Train, hide bool) error {
+	t.Helper()
+	o := gpu.Options{Precision: precision}
+	if _, err := gpu.Describe(o); err != nil {
+		t.Skip(err)
+	}
+	var d device.Device
+	d, err := gpu.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if hide {
+		d = fed{d}
+	}
+	_, err = run{parameters: p, folder: folder, reporter: progress.Discard()}.train(ctx, data, d)
+	return err
+}
+
+func mixing() params.Train {
+	p := smallParameters()
+	p.Augment.Cutmix, p.Augment.Erase = 0.3, 0.5
+	return p
+}
+
+// Replayed steps on data that the GPU holds leave the bytes that single steps
+// on data from the host leave.
+func TestGPUReplaysTheStepsOfTheHost(t *testing.T) {
+	data := drawnPack(t, 35, 12)
+	for _, precision := range []string{"float32", "bfloat16"} {
+		held, single := t.TempDir(), t.TempDir()
+		if err := errors.Join(onGPU(t, t.Context(), held, precision, data, mixing(), false), onGPU(t, t.Context(), single, precision, data, mixing(), true)); err != nil {
+			t.Fatal(err)
+		}
+		a, b := outputs(t, held), outputs(t, single)
+		for _, name := range []string{bestName, finalName, "history.csv"} {
+			if diff := cmp.Diff(a[name], b[name]); diff != "" {
+				t.Errorf("%s: %s differs (-held +single):\n%.1000s", precision, name, diff)
+			}
+		}
+	}
+}
+
+// A run that is stopped over and over ends with the same bytes.
+func TestGPUGoesOnWithTheSameBytes(t *testing.T) {
+	data := drawnPack(t, 35, 12)
+	whole, parts := t.TempDir(), t.TempDir()
+	if err := onGPU(t, t.Context(), whole, "bfloat16", data, mixing(), false); err != nil {
+		t.Fatal(err)
+	}
+	stops, random := 0, rand.New(rand.NewPCG(1, 1))
+	for {
+		err := onGPU(t, &countdown{Context: t.Context(), left: 2 + random.IntN(9), done: make(chan struct{})}, parts, "bfloat16", data, mixing(), false)
+		if err == nil {
+			break
+		}
+		if !errors.As(err, new(Interrupted)) {
+			t.Fatal(err)
+		}
+		if stops++; stops > 100 {
+			t.Fatal("it never ends")
+		}
+	}
+	if stops < 2 {
+		t.Errorf("stopped %d times", stops)
+	}
+	if diff := cmp.Diff(outputs(t, whole), outputs(t, parts)); diff != "" {
+		t.Errorf("outputs differ (-undisturbed +interrupted):\n%.2000s", diff)
+	}
+}
+
+// Each epoch's losses, in nats, agree with the reference's. In bfloat16 they
+// part as two trainings with other seeds do, only less.
+func TestGPUTrainsAsTheReferenceDoes(t *testing.T) {
+	data := drawnPack(t, 35, 12)
+	d := reference.New()
+	defer d.Close()
+	want := t.TempDir()
+	if _, err := (run{parameters: mixing(), folder: want, reporter: progress.Discard()}).train(t.Context(), data, d); err != nil {
+		t.Fatal(err)
+	}
+	for precision, tolerance := range map[string]float64{"float32": 1e-3, "bfloat16": 0.08} {
+		got := t.TempDir()
+		if err := onGPU(t, t.Context(), got, precision, data, mixing(), false); err != nil {
+			t.Fatal(err)
+		}
+		theirs, ours := losses(t, want), losses(t, got)
+		if len(ours) != len(theirs) || len(ours) != 2*mixing().Epochs {
+			t.Fatalf("%d and %d losses", len(ours), len(theirs))
+		}
+		for i := range ours {
+			if off := math.Abs(ours[i] - theirs[i]); !(off <= tolerance) {
+				t.Errorf("%s: losses %g, of the reference %g", precision, ours, theirs)
+				break
+			}
+		}
+	}
+}
+
+// losses are those of training and validation in history.csv.
+func losses(t *testing.T, folder string) (values []float64) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(folder, "history.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	head := strings.Split(lines[0], ",")
+	for _, line := range lines[1:] {
+		for i, cell := range strings.Split(line, ",") {
+			if strings.HasSuffix(head[i], "loss") {
+				value, err := strconv.ParseFloat(cell, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				values = append(values, value)
+			}
+		}
+	}
+	return values
+}

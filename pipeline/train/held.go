@@ -1,0 +1,136 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"catdog/pipeline/augment"
+	"catdog/pipeline/device"
+	"catdog/pipeline/engine"
+	"catdog/pipeline/pack"
+	"catdog/pipeline/params"
+	"catdog/pipeline/progress"
+	"catdog/pipeline/train/record"
+)
+
+// held is the data set on the trainer's device, which goes through an epoch by
+// itself: the host decides how images are varied, and reads the score.
+type held struct {
+	training, validation device.Loop
+	plan                 func(epoch int) ([]device.Sample, []device.Mix)
+	next                 chan planned // the plan of the epoch to come, under way
+	validated            device.Pass
+	images               int // of the validation split
+}
+
+// planned is the plan of an epoch.
+type planned struct {
+	epoch   int
+	samples []device.Sample
+	mixes   []device.Mix
+}
+
+// hold copies training and validation split to the device.
+func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, p params.Train) (*held, error) {
+	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
+	h := &held{plan: source.Plan, images: len(validating)}
+	own, other := augment.Targets(len(data.Classes), p.LabelSmoothing)
+	var err error
+	if h.training, err = holder.TrainingLoop(onDevice(data, training, own, other)); err != nil {
+		return nil, fmt.Errorf("hold the training split: %w", err)
+	}
+	if h.validation, err = holder.PredictionLoop(weights, onDevice(data, validating, 1, 0)); err != nil {
+		return nil, fmt.Errorf("hold the validation split: %w", err)
+	}
+	for i, image := range validating {
+		h.validated.Samples = append(h.validated.Samples, augment.CentreSample(
+			data.Height, data.Width, p.Network.Height, p.Network.Width, data.Mean, data.Std, i, image.Class))
+	}
+	for len(h.validated.Samples)%p.Batch > 0 {
+		h.validated.Samples = append(h.validated.Samples, device.Sample{Image: -1})
+	}
+	batches := len(h.validated.Samples) / p.Batch
+	h.validated.Mixes, h.validated.Schedule = make([]device.Mix, batches), make([]device.Schedule, batches)
+	return h, nil
+}
+
+func onDevice(data *pack.Pack, images []pack.Image, own, other float32) engine.Data {
+	pixels := make([][]byte, len(images))
+	for i, image := range images {
+		pixels[i] = image.Pixels
+	}
+	return engine.Data{Images: pixels, Height: data.Height, Width: data.Width, Own: own, Other: other}
+}
+
+// planOf is an epoch's plan; the next epoch's is made meanwhile.
+func (h *held) planOf(epoch int) planned {
+	plan := func(epoch int) planned {
+		samples, mixes := h.plan(epoch)
+		return planned{epoch, samples, mixes}
+	}
+	now := planned{}
+	if h.next != nil {
+		now = <-h.next
+	}
+	if now.epoch != epoch {
+		now = plan(epoch)
+	}
+	h.next = make(chan planned, 1)
+	go func(next chan<- planned) { next <- plan(epoch + 1) }(h.next)
+	return now
+}
+
+// close waits for the plan that is under way.
+func (h *held) close() {
+	if h.next != nil {
+		<-h.next
+		h.next = nil
+	}
+}
+
+// heldBatches is batches where the device holds the data.
+func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
+	waiting := time.Now()
+	steps := l.source.Steps()
+	now := l.held.planOf(l.at.Epoch)
+	pass := device.Pass{Samples: now.samples, Mixes: now.mixes}
+	for index := range steps {
+		pass.Schedule = append(pass.Schedule, l.schedule(index))
+	}
+	started := time.Now()
+	l.recorder.Spent(record.DataWait, started.Sub(waiting))
+	shown := 0
+	show := func(batches int) {
+		task.Note("epoch %d/%d", l.at.Epoch, l.parameters.Epochs)
+		task.Add((batches - shown) * l.parameters.Batch)
+		shown = batches
+	}
+	score, batches, err := l.held.training.Run(ctx, pass, l.at.Step, device.Score{Loss: l.at.Loss, Correct: l.at.Correct}, show)
+	if err != nil {
+		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
+	}
+	show(batches)
+	l.recorder.Spent(record.Step, time.Since(started))
+	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
+		return fmt.Errorf("the loss is %v in epoch %d of %d%s; a lower train.learning_rate.peak may help",
+			score.Loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
+	}
+	l.at.Step += batches
+	l.at.Loss, l.at.Correct = score.Loss, score.Correct
+	l.recorder.Trained(batches * l.parameters.Batch)
+	return ctx.Err()
+}
+
+// validate is validation where the device holds the data.
+func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error) {
+	score, _, err := h.validation.Run(ctx, h.validated, 0, device.Score{}, func(int) {})
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("validate: %w", err)
+	}
+	return score.Loss / float64(h.images), float64(score.Correct) / float64(h.images), nil
+}
