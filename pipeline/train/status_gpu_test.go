@@ -3,6 +3,7 @@
 package train
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,10 +38,12 @@ func newProject(t *testing.T) (*project, []status) {
 	p := &project{t, t.TempDir(), binary}
 	parameters, err := os.ReadFile("../../params.yaml")
 	p.must(err)
-	// An experiment for each device; the section comes last.
-	for _, device := range []string{"auto", "gpu"} {
-		parameters = fmt.Appendf(parameters, "  %[1]s:\n    train: {device: %[1]s, epochs: 2, batch: 8, threads: 1, "+
-			"network: {height: 8, width: 8, channels: [4, 4], residuals: [0, 1], pools: [2, 2], dropout: 0.2}}\n", device)
+	// The section of experiments comes last.
+	for name, device := range experiments {
+		epochs := 2
+		fmt.Sscanf(name, "gpu-%d", &epochs)
+		parameters = fmt.Appendf(parameters, "  %s:\n    train: {device: %s, epochs: %d, batch: 8, threads: 1, "+
+			"network: {height: 8, width: 8, channels: [4, 4], residuals: [0, 1], pools: [2, 2], dropout: 0.2}}\n", name, device, epochs)
 	}
 	p.must(os.WriteFile(p.path("params.yaml"), parameters, 0o666))
 	work := p.path("data/processed/sample/pack.partial")
@@ -50,8 +53,8 @@ func newProject(t *testing.T) (*project, []status) {
 	recipe := artifact.Recipe{Stage: "pack", Code: "none"}
 	manifest, err := artifact.Commit(work, "data/processed/sample", recipe, nil, artifact.OpenDigests("digests"))
 	p.must(err)
-	for _, device := range []string{"auto", "gpu"} {
-		p.must(artifact.WriteFile("data/processed/sample/"+device+".json", manifest.Encode()))
+	for name := range experiments {
+		p.must(artifact.WriteFile("data/processed/sample/"+name+".json", manifest.Encode()))
 	}
 
 	text, err := os.ReadFile(list)
@@ -66,6 +69,10 @@ func newProject(t *testing.T) (*project, []status) {
 	}
 	return p, statuses
 }
+
+// experiments are the project's, each with its device; gpu-4 and gpu-6 train for
+// so many epochs, the others for two.
+var experiments = map[string]string{"auto": "auto", "gpu": "gpu", "gpu-4": "gpu", "gpu-6": "gpu"}
 
 // A status is one of CUDA's, or of cuDNN's.
 type status struct {
@@ -98,13 +105,13 @@ func (p *project) checkpoint() string {
 	return found[0]
 }
 
-// train runs the stage on that device and returns its exit status and what it
-// said on its standard error.
-func (p *project) train(device string, environment ...string) (int, string) {
+// train runs the stage for an experiment and returns its exit status and what
+// it said on its standard error.
+func (p *project) train(experiment string, environment ...string) (int, string) {
 	p.t.Helper()
 	command := exec.CommandContext(p.t.Context(), p.binary)
 	command.Dir = p.folder
-	command.Env = append(os.Environ(), "DATASET=sample", "EXPERIMENT="+device, "SET=")
+	command.Env = append(os.Environ(), "DATASET=sample", "EXPERIMENT="+experiment, "SET=")
 	command.Env = append(command.Env, slices.DeleteFunc(environment, func(s string) bool { return s == "" })...)
 	var said strings.Builder
 	command.Stderr = &said
@@ -122,9 +129,9 @@ func (p *project) train(device string, environment ...string) (int, string) {
 // A call is one that the driver was asked, with what for.
 type call struct{ name, detail string }
 
-func (p *project) trace(device string) (calls []call) {
+func (p *project) trace(experiment string) (calls []call) {
 	file := p.path("trace")
-	if code, said := p.train(device, "STANDIN_TRACE="+file); code != 0 {
+	if code, said := p.train(experiment, "STANDIN_TRACE="+file); code != 0 {
 		p.t.Fatalf("exit status %d: %s", code, said)
 	}
 	text, err := os.ReadFile(file)
@@ -274,5 +281,50 @@ func TestAutoSaysWhyNotTheGPU(t *testing.T) {
 	p.must(os.RemoveAll(p.path("models")))
 	if code, said := p.train("gpu", "STANDIN_MEMORY=100000"); code != 1 || !strings.Contains(said, "CUDA_ERROR_OUT_OF_MEMORY") || !strings.Contains(said, "MB") {
 		t.Errorf("a GPU with too little memory: exit status %d: %s", code, said)
+	}
+}
+
+// An epoch allocates and frees nothing and launches nothing by itself: the
+// captured step is replayed for each batch, training's and validation's. All
+// copies are between the GPU and pinned memory, and nothing is left.
+func TestEpochsOnTheGPUOnlyReplay(t *testing.T) {
+	p, _ := newProject(t)
+	ledger := func(experiment string) (counts map[string]float64) {
+		report := p.path("report")
+		p.must(os.RemoveAll(report))
+		if code, said := p.train(experiment, "STANDIN_REPORT="+report); code != 0 {
+			t.Fatalf("exit status %d: %s", code, said)
+		}
+		text, err := os.ReadFile(report)
+		p.must(err)
+		var all map[string]any
+		p.must(json.Unmarshal(text, &all))
+		counts = map[string]float64{}
+		for name, value := range all {
+			switch value := value.(type) {
+			case float64:
+				counts[name] = value
+			case []any:
+				if len(value) > 0 {
+					t.Errorf("%s: %s: %v", experiment, name, value)
+				}
+			}
+		}
+		return counts
+	}
+	two, four, six := ledger("gpu"), ledger("gpu-4"), ledger("gpu-6")
+	const batches = 20/8 + 8/8 // of the training split and of the validation split
+	for name := range two {
+		epoch := (six[name] - four[name]) / 2
+		if before := (four[name] - two[name]) / 2; epoch != before {
+			t.Errorf("%s: %g in each of epochs 3 and 4, %g in 5 and 6", name, before, epoch)
+		}
+		want, listed := map[string]float64{
+			"allocations": 0, "frees": 0, "launches": 0, "sets": 0, "pageable": 0, "graph_nodes": 0, "peak_bytes": 0, "graph_launches": batches,
+		}[name]
+		if listed && epoch != want {
+			t.Errorf("%s: %g in an epoch, want %g", name, epoch, want)
+		}
+		t.Logf("%s: %g in an epoch, checkpoint included", name, epoch)
 	}
 }
