@@ -24,16 +24,18 @@ HALF ?=
 REV ?= HEAD
 ONLY ?=
 KEY ?=
+SWEEP ?=
 DRY ?=
 JSON ?=
+MINUTES ?= 10
 GPU ?=
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON GPU,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY DRY JSON GPU
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES GPU,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES GPU
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture lint bench gpu-check gpu-proof notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture hostile fuzz lint bench gpu-check gpu-proof notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -111,7 +113,7 @@ status dag result diff history params gc: bin/.built
 verify: all  ## are the committed reports what this checkout gives?
 	bin/track verify
 
-sweep: bin/.built  ## the grid that params.yaml gives, tabulated
+sweep: bin/.built  ## [SWEEP=name] what params.yaml wants compared, tabulated
 	bin/track sweep
 
 accept: bin/.built  ## STAGE=train: its code changed without changing what it computes
@@ -136,6 +138,12 @@ test-long: bin/.built  ## what takes minutes: every row of what reruns against a
 
 torture: bin/.built  ## KILLS=100 FLIPS=10000 MENDS=200: kills, full disks, flipped bytes; reports/reliability.md
 	go run ./pipeline/torture
+
+hostile: bin/.built  ## MUTATIONS=10000 [PHOTOS=data.zip]: mutated images of every format, clean photos; reports/hostile-input.md
+	go run ./pipeline/hostile
+
+fuzz: build/setup  ## MINUTES=10 [ONLY=name]: invented input for every parser, so long each
+	sh pipeline/fuzz.sh
 
 lint: build/setup  ## formatting, vet, staticcheck
 	test -z "$$(gofmt -l pipeline stages)" || { echo "not formatted:"; gofmt -l pipeline stages; exit 1; }
@@ -164,7 +172,7 @@ help:  ## this list
 	  'make -n                                                      what would run, and what perhaps' \
 	  'make status [JSON=1] | dag | result                          fresh or stale and why; the graph (SVG into a file); the last result' \
 	  'make SET="train.epochs=5 train.seed=2"                       a variant, as an experiment of its own' \
-	  'make sweep                                                   every combination of the sweep in params.yaml, with mean and spread' \
+	  'make sweep [SWEEP=name]                                      a comparison that params.yaml names, with mean and spread over seeds' \
 	  'make diff [REV=HEAD]                                         parameters, metrics and figures that changed since a commit' \
 	  'make history                                                 trained versions that are kept, with their test accuracy' \
 	  'make params KEY=key                                          the parameters that gave a kept version' \
@@ -175,6 +183,6 @@ help:  ## this list
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
 	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
 	  'make gpu-proof [PHOTOS=pack.arrow]                           build/gpu-proof: to be run on a machine with an NVIDIA GPU' \
-	  'make test | test-long | torture | lint | notebooks | gpu-check for developers' \
+	  'make test | test-long | torture | hostile | fuzz | lint | notebooks | gpu-check for developers' \
 	  'make bench [ONLY=train|resize|pack|make]                     how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

@@ -60,6 +60,9 @@ func OpenDigests(path string) *Digests {
 	for body = body[len(digestsMagic):]; len(body) >= fixed; {
 		var e entry
 		length := int(binary.LittleEndian.Uint16(body))
+		if len(body) < fixed+length {
+			break
+		}
 		e.stamp.size = int64(binary.LittleEndian.Uint64(body[2:]))
 		e.stamp.modified = int64(binary.LittleEndian.Uint64(body[10:]))
 		e.stamp.moved = int64(binary.LittleEndian.Uint64(body[18:]))

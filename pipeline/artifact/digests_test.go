@@ -1,6 +1,8 @@
 package artifact
 
 import (
+	"crypto/sha256"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,4 +131,39 @@ func TestScanRefusesLinks(t *testing.T) {
 	if _, err := OpenDigests(filepath.Join(folder, "digests")).Scan(folder); err == nil || !strings.Contains(err.Error(), "neither a file nor a folder") {
 		t.Errorf("a link: %v", err)
 	}
+}
+
+// FuzzOpenDigests: a cache of any content, even with the right checksum, is read
+// as entries that are written and read to the same.
+func FuzzOpenDigests(f *testing.F) {
+	name := filepath.Join(f.TempDir(), "digests")
+	d := OpenDigests(name)
+	d.entries["data/raw/sample/cat.1.jpg"], d.entries[""] = entry{stamp: stamp{1, 2, 3, 4}}, entry{}
+	d.changed = true
+	if err := d.Save(); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		f.Fatal(err)
+	}
+	body := whole[len(digestsMagic) : len(whole)-sha256.Size]
+	f.Add(body)
+	f.Add(body[:len(body)-1])
+	f.Add(append([]byte{0xff, 0xff}, body[2:]...))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		text := append(append([]byte{}, digestsMagic...), body...)
+		sum := sha256.Sum256(text)
+		if err := os.WriteFile(name, append(text, sum[:]...), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		d := OpenDigests(name)
+		d.changed = true
+		if err := d.Save(); err != nil {
+			t.Fatal(err)
+		}
+		if again := OpenDigests(name); !maps.Equal(d.entries, again.entries) {
+			t.Fatalf("%v comes back as %v", d.entries, again.entries)
+		}
+	})
 }

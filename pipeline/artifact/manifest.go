@@ -120,12 +120,18 @@ func ReadManifest(path string) (*Manifest, error) {
 		}
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	manifest := new(Manifest)
-	if err := json.Unmarshal(text, manifest); err != nil {
-		return nil, fmt.Errorf("%s is %w", path, ErrDamaged)
+	manifest, err := decodeManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s is %w", path, err)
 	}
-	if !bytes.Equal(manifest.Encode(), text) {
-		return nil, fmt.Errorf("%s is %w", path, ErrDamaged)
+	return manifest, nil
+}
+
+// decodeManifest is the inverse of Encode. Any other text is ErrDamaged.
+func decodeManifest(text []byte) (*Manifest, error) {
+	manifest := new(Manifest)
+	if err := json.Unmarshal(text, manifest); err != nil || !bytes.Equal(manifest.Encode(), text) {
+		return nil, ErrDamaged
 	}
 	return manifest, nil
 }

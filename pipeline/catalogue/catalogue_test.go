@@ -375,3 +375,38 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRead: a catalogue.csv of any content gives an error of one line or rows
+// that are written and read to the same.
+func FuzzRead(f *testing.F) {
+	head := strings.Join(columns, ",") + "\n"
+	for _, text := range []string{
+		"", head, head + "train/cat.1.jpg,cat,123,ab,jpeg,20,30,\n" + "Thumbs.db,,4,cd,,0,0,not-an-image\n",
+		head + "%0A%FF%25,\"a,\"\"b\",1,d,jpeg,-1,1,\n", head + "%zz,c,1,d,jpeg,1,1,\n", head + "\"p,c\n",
+	} {
+		f.Add([]byte(text))
+	}
+	name := filepath.Join(f.TempDir(), "catalogue.csv")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(name, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := Read(name)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("more than one line: %v", err)
+			}
+			return
+		}
+		if err := writeRows(name, rows); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if difference := cmp.Diff(rows, again); difference != "" {
+			t.Fatal(difference)
+		}
+	})
+}

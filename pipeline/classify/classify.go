@@ -80,8 +80,8 @@ func fromEnvironment(ctx context.Context) error {
 
 // Run classifies photos: it prints which model it uses and how good that is,
 // and a row for each photo, those that cannot be used with the reason. The
-// photos are checked and resized as those that the model learnt from were, and
-// predicted as the test split was.
+// photos are checked (but for HEIF, which the stages do not let in) and resized
+// as those that the model learnt from were, and predicted as the test split was.
 func Run(ctx context.Context, o Options, out io.Writer, reporter *progress.Reporter) (err error) {
 	folder, err := Locate(o.Model, o.Dataset, o.Project)
 	if err != nil {
@@ -142,7 +142,8 @@ func predictAll(ctx context.Context, project *stage.Project, m *model.Model, pho
 	defer func() { err = errors.Join(err, predictor.Close()) }()
 
 	explore := project.Params.Explore
-	pool := photo.NewPool(0, photo.Limits{MinimumSide: explore.MinimumSide, MaximumMegapixels: explore.MaximumMegapixels})
+	// People see the photos that they ask about, so that HEIF can be let in here.
+	pool := photo.NewPool(0, photo.Limits{MinimumSide: explore.MinimumSide, MaximumMegapixels: explore.MaximumMegapixels, Unverified: true})
 	defer pool.Close()
 	task := reporter.Task("photos", int64(len(photos)))
 	defer task.Done()

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/h2non/bimg"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/model"
@@ -184,6 +185,20 @@ func TestRun(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if len(lines) != 5 || lines[0] != "path,predicted,probability,p_red,p_green,p_blue" || !strings.HasPrefix(lines[1], "photos/b/red.jpg,red,0.") {
 		t.Errorf("result.csv is\n%s", text)
+	}
+}
+
+// TestHEIF holds that a photo as telephones take them is let in here.
+func TestHEIF(t *testing.T) {
+	project := newProject(t)
+	heif, err := bimg.Resize(plain(t, "jpeg", color.RGBA{230, 20, 20, 255}), bimg.Options{Type: bimg.AVIF})
+	if err != nil {
+		t.Skip("libvips writes no AVIF here")
+	}
+	put(t, "red.avif", heif)
+	var out strings.Builder
+	if err := Run(context.Background(), Options{Photos: []string{"red.avif"}, Project: project}, &out, progress.Discard()); err != nil || !strings.Contains(out.String(), "red.avif  red ") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }
 

@@ -38,16 +38,22 @@ var presentsFor = map[string][]string{"train": {"pipeline/plot", "pipeline/netwo
 
 // listed is what `go list -json` says of a package.
 type listed struct {
-	ImportPath, Name, Dir string
-	Standard              bool
-	Module                *struct {
-		Path, Version string
-		Main          bool
-	}
+	ImportPath, Name, Dir            string
+	Standard                         bool
+	Module                           *module
 	GoFiles, CgoFiles                []string
 	CFiles, CXXFiles, HFiles, SFiles []string
 	EmbedFiles                       []string
 	Imports                          []string
+}
+
+// module is what it says of a module.
+type module struct {
+	Path, Version string
+	Main          bool
+	// Replace is what go.mod has in its place: another version, or a folder, which
+	// has none.
+	Replace *module
 }
 
 // Digests are the digests of the named stages' code, each in stages/NAME, as
@@ -116,19 +122,17 @@ func addStage(sum hash.Hash, main string, packages map[string]*listed, skip map[
 	for _, path := range slices.Sorted(maps.Keys(closure)) {
 		p := packages[path]
 		if sources[path] == nil {
-			fmt.Fprintf(sum, "module %s %s package %s\n", p.Module.Path, p.Module.Version, path)
+			if err := addModule(sum, p); err != nil {
+				return err
+			}
 			continue
 		}
 		if len(reached[path]) == 0 {
 			continue
 		}
 		fmt.Fprintf(sum, "package %s\n%s\n", path, strings.Join(slices.Sorted(maps.Keys(reached[path])), "\n"))
-		for _, name := range slices.Concat(p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles) {
-			content, err := os.ReadFile(filepath.Join(p.Dir, name))
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(sum, "file %s %d\n%s", name, len(content), content)
+		if err := addFiles(sum, p, p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles); err != nil {
+			return err
 		}
 		linked, err := links(p)
 		if err != nil {
@@ -139,6 +143,32 @@ func addStage(sum hash.Hash, main string, packages map[string]*listed, skip map[
 				fmt.Fprintf(sum, "library %s %s\n", word, libraries[word])
 			}
 		}
+	}
+	return nil
+}
+
+// addModule hashes which version of another module's package is linked. One that
+// is replaced by a folder has no version: there the files count.
+func addModule(sum hash.Hash, p *listed) error {
+	fmt.Fprintf(sum, "module %s %s package %s\n", p.Module.Path, p.Module.Version, p.ImportPath)
+	switch replace := p.Module.Replace; {
+	case replace == nil:
+	case replace.Version != "":
+		fmt.Fprintf(sum, "replaced by %s %s\n", replace.Path, replace.Version)
+	default:
+		return addFiles(sum, p, p.GoFiles, p.CgoFiles, p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles)
+	}
+	return nil
+}
+
+// addFiles hashes files of a package, byte for byte.
+func addFiles(sum hash.Hash, p *listed, lists ...[]string) error {
+	for _, name := range slices.Concat(lists...) {
+		content, err := os.ReadFile(filepath.Join(p.Dir, name))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(sum, "file %s %d\n%s", name, len(content), content)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package code
 
 import (
+	"crypto/sha256"
 	"go/parser"
 	"go/token"
 	"os"
@@ -157,5 +158,66 @@ func TestWhichPackagesCount(t *testing.T) {
 	}
 	if changed := digests(); changed["train"] == base["train"] || changed["pack"] != base["pack"] {
 		t.Error("a change three calls away was not seen, or seen where nothing calls it")
+	}
+}
+
+// TestReplacedModule: what go.mod puts in a module's place counts.
+func TestReplacedModule(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	digest := func() string {
+		t.Helper()
+		all, err := Digests([]string{"pack"}, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all["pack"]
+	}
+	const head = "module catdog\n\ngo 1.26\n\nrequire example.org/sum v1.0.0\n\nreplace example.org/sum => "
+	write("go.mod", head+"./sum\n")
+	write("stages/pack/main.go", "package main\nimport \"example.org/sum\"\nfunc main() { sum.Sum() }\n")
+	for _, folder := range []string{"sum", "other"} {
+		write(folder+"/go.mod", "module example.org/sum\n\ngo 1.26\n")
+		write(folder+"/sum.go", "package sum\nfunc Sum() int { return 1 }\n")
+		write(folder+"/sum_test.go", "package sum\n")
+	}
+	base := digest()
+	write("go.mod", head+"./other\n")
+	if digest() != base {
+		t.Error("the same files in another folder are other code")
+	}
+	write("other/sum_test.go", "package sum\nvar x = 1\n")
+	if digest() != base {
+		t.Error("a test of the module is code")
+	}
+	write("other/sum.go", "package sum\nfunc Sum() int { return 2 }\n")
+	if digest() == base {
+		t.Error("other files in the module's place are the same code")
+	}
+	p := &listed{ImportPath: "example.org/sum"}
+	sums := map[string]bool{}
+	for _, version := range []string{"v1.0.0", "v1.0.1"} {
+		for _, replaced := range []string{"", "v1.0.0", "v1.0.1"} {
+			hash := sha256.New()
+			p.Module = &module{Path: "example.org/sum", Version: version}
+			if replaced != "" {
+				p.Module.Replace = &module{Path: "example.org/sum", Version: replaced}
+			}
+			if err := addModule(hash, p); err != nil {
+				t.Fatal(err)
+			}
+			sums[string(hash.Sum(nil))] = true
+		}
+	}
+	if len(sums) != 6 {
+		t.Errorf("%d digests of 6 versions", len(sums))
 	}
 }

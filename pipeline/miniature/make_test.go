@@ -1,15 +1,12 @@
 package miniature
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"gopkg.in/yaml.v3"
 )
 
 func TestBackAndForthComputesNothing(t *testing.T) {
@@ -117,103 +114,25 @@ func TestMakeFromElsewhereAndAfterAMove(t *testing.T) {
 	}
 }
 
-// TestEveryKey holds for every key of params.yaml that changing it makes its
-// stage, and no other before it, stale with the old and the new value.
-func TestEveryKey(t *testing.T) {
+// TestAnotherEngine asks for what computes otherwise: what was computed before
+// does not stand for it, and comes back with the engine.
+func TestAnotherEngine(t *testing.T) {
 	t.Parallel()
 	p := project(t)
-	text, err := os.ReadFile(p.Path("params.yaml"))
-	check(t, err)
-	for _, change := range []struct{ key, value, stale string }{
-		{"fetch.drawn.images", "81", "fetch"},
-		{"fetch.drawn.seed", "2", "fetch"},
-		{"fetch.limits.files", "999", ""},
-		{"fetch.limits.megabytes", "999", ""},
-		{"fetch.limits.ratio", "100", ""},
-		{"fetch.from", "[elsewhere]", ""}, // the data set's overlay counts
-		{"explore.minimum_side", "9", "explore"},
-		{"explore.maximum_megapixels", "99", "explore"},
-		{"explore.outlier_threshold", "4.0", "explore"},
-		{"resize.height", "17", "resize"},
-		{"resize.width", "17", "resize"},
-		{"resize.mode", "crop", "resize"},
-		{"resize.background", "[1, 2, 3]", "resize"},
-		{"pack.seed", "3", "pack"},
-		{"pack.validation", "0.25", "pack"},
-		{"pack.test", "0.25", "pack"},
-		{"train.threads", "2", "train evaluate"},
-		{"train.seed", "1", "train"},
-		{"train.epochs", "2", "train"},
-		{"train.batch", "8", "train"},
-		{"train.patience", "1", "train"},
-		{"train.from", `"abc"`, "train"},
-		{"train.label_smoothing", "0.2", "train"},
-		{"train.average_decay", "0.5", "train"},
-		{"train.network.height", "15", "train"},
-		{"train.network.width", "15", "train"},
-		{"train.network.channels", "[9]", "train"},
-		{"train.network.residuals", "[1]", "train"},
-		{"train.network.pools", "[1]", "train"},
-		{"train.network.head", "average", "train"},
-		{"train.network.dropout", "0.5", "train"},
-		{"train.optimizer.name", "sgd", "train"},
-		{"train.optimizer.momentum", "0.8", "train"},
-		{"train.optimizer.beta1", "0.8", "train"},
-		{"train.optimizer.beta2", "0.8", "train"},
-		{"train.optimizer.epsilon", "1.0e-7", "train"},
-		{"train.optimizer.weight_decay", "0.06", "train"},
-		{"train.learning_rate.peak", "0.004", "train"},
-		{"train.learning_rate.warmup", "0.2", "train"},
-		{"train.learning_rate.schedule", "linear", "train"},
-		{"train.learning_rate.final", "0.1", "train"},
-		{"train.augment.flip", "false", "train"},
-		{"train.augment.scale", "0.6", "train"},
-		{"train.augment.aspect", "1.5", "train"},
-		{"train.augment.rotation", "12", "train"},
-		{"train.augment.brightness", "0.3", "train"},
-		{"train.augment.contrast", "0.3", "train"},
-		{"train.augment.saturation", "0.3", "train"},
-		{"train.augment.erase", "0.3", "train"},
-		{"train.augment.mixup", "0.3", "train"},
-		{"train.augment.cutmix", "0.3", "train"},
-		{"evaluate.mirror", "false", "evaluate"},
-		{"evaluate.bins", "10", "evaluate"},
-		{"evaluate.mistakes", "23", "evaluate"},
-		{"report.title", `"Pets"`, ""},
-	} {
-		was, err := p.Get(change.key)
-		check(t, err)
-		set(t, p, change.key, change.value)
-		reasons := map[string]string{}
-		verdicts := map[string]string{}
-		for _, state := range states(t, p) {
-			reasons[state.Stage], verdicts[state.Stage] = strings.Join(state.Reasons, "; "), state.Verdict
-		}
-		for _, name := range []string{"fetch", "explore", "resize", "pack", "train", "evaluate"} {
-			stale := slices.Contains(strings.Fields(change.stale), name)
-			if stale != (verdicts[name] == "stale") {
-				t.Errorf("%s: %s is %s (%s)", change.key, name, verdicts[name], reasons[name])
-			}
-			if stale && name != "evaluate" && change.key != "train.threads" && !strings.HasPrefix(reasons[name], change.key+" "+compact(was)+" → "+compact(change.value)) {
-				t.Errorf("%s: %s says %q", change.key, name, reasons[name])
-			}
-		}
-		if change.key != "fetch.from" && change.key != "train.threads" && verdicts["report"] != "stale" {
-			t.Errorf("%s: the report, which prints it, is %s", change.key, verdicts["report"])
-		}
-		check(t, os.WriteFile(p.Path("params.yaml"), text, 0o666))
+	before := snapshot(t, p)
+	set(t, p, "train.precision", "bfloat16")
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → cpu bfloat16 \w+ threads=1$`)
+	set(t, p, "train.precision", "auto")
+	set(t, p, "train.device", "gpu") // in a build that has none
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → gpu$`)
+	if made := p.Make(); made.Status != 2 || !strings.Contains(made.Errors, "train.device: gpu: this build has none") {
+		t.Errorf("make: status %d\n%s", made.Status, made.Errors)
 	}
-}
-
-// compact is a value as reasons print it: as JSON.
-func compact(value string) string {
-	var parsed any
-	if err := yaml.Unmarshal([]byte(value), &parsed); err != nil {
-		return err.Error()
+	if difference := cmp.Diff(before, snapshot(t, p)); difference != "" {
+		t.Errorf("the reports changed: %s", difference)
 	}
-	text, err := json.Marshal(parsed)
-	if err != nil {
-		return err.Error()
+	set(t, p, "train.device", "auto")
+	if events := mustMake(t, p); len(events) > 0 {
+		t.Errorf("back on the CPU: %q", events)
 	}
-	return string(text)
 }

@@ -219,7 +219,7 @@ func (p *Project) Command(program string, words ...string) *exec.Cmd {
 // runs the tests, means for the pipeline.
 func environment() []string {
 	ours := []string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKE_RESTARTS", "MAKEFILES", "MAKEOVERRIDES",
-		"DATASET", "EXPERIMENT", "STAGE", "FROM", "SET", "PHOTOS", "CSV", "MODEL", "REV", "ONLY", "KEY", "DRY"}
+		"DATASET", "EXPERIMENT", "STAGE", "FROM", "SET", "PHOTOS", "CSV", "MODEL", "OUT", "HALF", "REV", "ONLY", "KEY", "SWEEP", "DRY", "JSON", "MINUTES"}
 	return slices.DeleteFunc(os.Environ(), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
 		return slices.Contains(ours, name)

@@ -45,16 +45,21 @@ func TestPathsArriveAsTheyAre(t *testing.T) {
 	good := photo(t, p, "*/dog.1*")
 	content, err := os.ReadFile(good)
 	check(t, err)
+	check(t, os.MkdirAll(p.Path("one more/cat"), 0o777))
+	check(t, os.WriteFile(p.Path("one more/cat/2.jpg"), content, 0o666))
 	for i, text := range hostile {
 		folder := "in " + text
 		for _, class := range []string{"cat", "dog"} {
 			check(t, os.MkdirAll(p.Path(folder+"/"+class), 0o777))
 			check(t, os.WriteFile(p.Path(folder+"/"+class+"/1.jpg"), content, 0o666))
 		}
-		csv := "out " + text + ".csv"
-		for way := range 2 {
-			values := []string{"DATASET=" + fmt.Sprintf("set-%d-%d", i, way), "FROM=" + folder}
-			photos := []string{"PHOTOS=" + folder + "/cat/1.jpg", "CSV=" + csv}
+		for way := range 3 {
+			from, found, csv := folder, folder+"/cat/1.jpg", "out "+text+".csv"
+			if way == 2 { // one path a line
+				from, found, csv = folder+"\none more", found+"\none more/cat/2.jpg\n", "out "+text+"\n.csv"
+			}
+			values := []string{"DATASET=" + fmt.Sprintf("set-%d-%d", i, way), "FROM=" + from}
+			photos := []string{"PHOTOS=" + found, "CSV=" + csv}
 			q := &Project{Folder: p.Folder}
 			words := [][]string{append([]string{"fetch"}, values...), append([]string{"classify"}, photos...)}
 			if way == 1 {
@@ -67,10 +72,13 @@ func TestPathsArriveAsTheyAre(t *testing.T) {
 			if _, err := os.Stat(p.Path(fmt.Sprintf("data/raw/set-%d-%d/cat/1.jpg", i, way))); err != nil {
 				t.Error(err)
 			}
+			if _, err := os.Stat(p.Path(fmt.Sprintf("data/raw/set-%d-2/cat/2.jpg", i))); way == 2 && err != nil {
+				t.Error(err)
+			}
 			if way == 1 {
 				q.Env = photos // the default data set, which has a model
 			}
-			if made := q.Make(words[1]...); made.Status != 0 {
+			if made := q.Make(words[1]...); made.Status != 0 || way == 2 && strings.Count(made.Output, ".jpg") < 2 {
 				t.Errorf("classify %q, way %d: %s", folder, way, made.Errors)
 			}
 			if err := os.Remove(p.Path(csv)); err != nil {
@@ -78,12 +86,9 @@ func TestPathsArriveAsTheyAre(t *testing.T) {
 			}
 		}
 	}
-	// One path a line.
-	check(t, os.MkdirAll(p.Path("one more/cat"), 0o777))
-	check(t, os.WriteFile(p.Path("one more/cat/2.jpg"), content, 0o666))
-	answer := p.Make("classify", "PHOTOS=in a'b\none more\n")
-	if answer.Status != 0 || strings.Count(answer.Output, ".jpg") < 2 {
-		t.Errorf("two paths on two lines: %d %s%s", answer.Status, answer.Output, answer.Errors)
+	// Settings may stand on several lines.
+	if lines, words := ask(t, p, "status", "SET=train.seed=5\n train.epochs=3\n"), ask(t, p, "status", "SET=train.epochs=3 train.seed=5"); lines != words {
+		t.Errorf("settings on two lines: %s on one: %s", lines, words)
 	}
 	owned(t, p)
 }

@@ -208,32 +208,45 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	p := project(t)
 	reports := snapshot(t, p)
-	edit(t, p, "params.yaml", "  train.seed: [0, 1, 2] ", "  train.seed: [0, 1]\n  evaluate.mirror: [false]\n  #")
+	edit(t, p, "params.yaml", "  seeds: ", "  seeds: {test: true, grid: {train.seed: [0, 1], evaluate.mirror: [false]}}\n"+
+		"  mine: {grid: {train.seed: [0, 1]}, variants: {as it is: {}, longer: {train.epochs: 2}}}\n  others:")
 	answer := p.Make("sweep")
 	if answer.Status != 0 {
 		t.Fatal(answer.Errors)
 	}
-	wants(t, answer.Output, `^2 runs: reports/sample/64px/sweep.md$`)
-	// The first variant trains with the parameters of the experiment itself.
+	wants(t, answer.Output, `^2 runs: reports/sample/64px/sweep-seeds.md$`)
+	// The first run trains with the parameters of the experiment itself.
 	if ran := strings.Count(answer.Errors, "train     runs: "); ran != 1 {
 		t.Errorf("%d trainings ran\n%s", ran, answer.Errors)
 	}
-	table, err := os.ReadFile(p.Path("reports/sample/64px/sweep.md"))
+	const name = "reports/sample/64px/sweep-seeds.md"
+	table, err := os.ReadFile(p.Path(name))
 	check(t, err)
-	wants(t, string(table), `^\| evaluate.mirror \| runs \| validation \| range \| test \| range \|$`,
-		`^\| false \| 2 \| \d+\.\d\d ± \d+\.\d\d \|`, `^\| 1 \| false \| \d+\.\d\d \| \d+\.\d\d \|$`)
-	for name, content := range reports {
-		if now, err := os.ReadFile(p.Path(name)); err != nil || string(now) != content {
-			t.Errorf("the sweep changed %s: %v", name, err)
-		}
-	}
+	wants(t, string(table), `^\| evaluate.mirror \| runs \| validation \| range \| loss \| test \| range \|$`,
+		`^\| false \| 2 \| \d+\.\d\d ± \d+\.\d\d \|`, `^\| 1 \| false \| \d+\.\d\d \| \d\.\d{4} \| \d+\.\d\d \|$`)
 	// It goes on where it was stopped.
-	check(t, os.Remove(p.Path("reports/sample/64px/sweep.md")))
+	check(t, os.Remove(p.Path(name)))
 	if events := p.Make("sweep").Events(); len(events) > 0 {
 		t.Errorf("once more: %q", events)
 	}
-	again, err := os.ReadFile(p.Path("reports/sample/64px/sweep.md"))
+	again, err := os.ReadFile(p.Path(name))
 	if err != nil || string(again) != string(table) {
-		t.Errorf("once more, sweep.md differs: %v", err)
+		t.Errorf("once more, the table differs: %v", err)
+	}
+
+	// Variants are told apart by name, and without test: true the test split is
+	// not measured.
+	answer = p.Make("sweep", "SWEEP=mine")
+	if answer.Status != 0 || strings.Contains(answer.Errors, "evaluate") {
+		t.Fatalf("status %d\n%s", answer.Status, answer.Errors)
+	}
+	table, err = os.ReadFile(p.Path("reports/sample/64px/sweep-mine.md"))
+	check(t, err)
+	wants(t, string(table), `^\| variant \| runs \| validation \| range \| difference \| loss \|$`,
+		`^\| as it is \| 2 \| .* \| \+0\.00 ± 0\.00 \| \d`, `^\| longer \| 2 \| `, `^\| longer \| 1 \| \d+\.\d\d \| \d\.\d{4} \|$`)
+	for name, content := range reports {
+		if now, err := os.ReadFile(p.Path(name)); err != nil || string(now) != content {
+			t.Errorf("the sweeps changed %s: %v", name, err)
+		}
 	}
 }

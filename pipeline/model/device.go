@@ -42,7 +42,7 @@ func DeviceFor(job *stage.Job) (device.Device, error) {
 
 func open(p params.Train, gpu func(params.Train) (device.Device, error)) (device.Device, error) {
 	if gpu == nil && p.Device == "gpu" {
-		return nil, errors.New("train.device: gpu: this build knows none (make GPU=1 makes one that does); auto or cpu trains on the CPU")
+		return nil, errors.New("train.device: gpu: this build has none (make GPU=1 makes one that does); auto or cpu trains on the CPU")
 	}
 	why := "train.device is cpu"
 	if gpu != nil && p.Device != "cpu" {

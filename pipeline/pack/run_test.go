@@ -260,3 +260,39 @@ func TestPixelsThatAreNotThoseOfTheIndexAreFound(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReadIndex: an index.csv of any content gives an error of one line or
+// entries that are divided, or refused, and written and read to the same.
+func FuzzReadIndex(f *testing.F) {
+	head := strings.Join(indexHeader, ",") + "\n"
+	whole := head
+	for i := range 30 {
+		whole += fmt.Sprintf("train/cat.%d.jpg,cat,%s,p%d\ntrain/dog.%d.jpg,dog,%s,q%d\n", i, digest(fmt.Sprint(i)), i, i, digest(fmt.Sprint(-i)), i)
+	}
+	for _, text := range []string{"", head, whole, whole[:len(whole)/2], head + "a,b\n", head + "a,,c,d\n", head + "\"a\n\",b,c,d\nb,c,c,d\n"} {
+		f.Add([]byte(text))
+	}
+	name := filepath.Join(f.TempDir(), "index.csv")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(name, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		read, err := readIndex(name)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("more than one line: %v", err)
+			}
+			return
+		}
+		if d, err := divide(read.entries, params.Pack{Validation: 0.2, Test: 0.2}); err == nil && len(d.entries)+len(d.conflicts) != len(read.entries) {
+			t.Fatalf("of %d entries, %d are packed and %d in conflict", len(read.entries), len(d.entries), len(d.conflicts))
+		}
+		if err := writeEntries(name, read.entries); err != nil {
+			t.Fatal(err)
+		}
+		again, err := readIndex(name)
+		if err != nil || !slices.Equal(again.entries, read.entries) {
+			t.Fatalf("%v comes back as %v, %v", read.entries, again, err)
+		}
+	})
+}

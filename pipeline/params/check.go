@@ -33,12 +33,12 @@ func parse(file string, text []byte) (*document, error) {
 // types and tags.
 func (d *document) check() error {
 	sections := reflect.TypeFor[Sections]()
-	known := append(sectionNames(), "sweep", "datasets", "experiments")
+	known := append(sectionNames(), "sweeps", "datasets", "experiments")
 	var base yaml.Node
 	base.Kind, base.Line = yaml.MappingNode, d.root.Line
 	for key, value := range d.pairs(d.root) {
 		switch key.Value {
-		case "sweep": // see sweep
+		case "sweeps": // see sweeps
 		case "datasets":
 			if err := d.checkOverlays(value, key.Value); err != nil {
 				return err

@@ -29,14 +29,8 @@ var Name = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 type Params struct {
 	Dataset, Experiment string
 	Sections
-	// Sweep is the grid that make sweep runs, in the order of the file.
-	Sweep []Axis
-}
-
-// An Axis is a key and the values that a sweep gives it, each as SET has it.
-type Axis struct {
-	Key    string
-	Values []string
+	// Sweeps are what make sweep can run, in the order of the file.
+	Sweeps []Sweep
 }
 
 // An Override changes one key on top of params.yaml, e.g. Key "train.epochs",
@@ -75,7 +69,7 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 	if err := document.check(); err != nil {
 		return nil, err
 	}
-	sweep, err := document.sweep()
+	sweeps, err := document.sweeps()
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +124,7 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 		sections.Set(override.Key, value)
 	}
 
-	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides), Sweep: sweep}
+	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides), Sweeps: sweeps}
 	strict := func(config *mapstructure.DecoderConfig) {
 		config.TagName = "yaml"
 		config.ErrorUnset = true

@@ -1,6 +1,7 @@
 package params
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
 )
 
 // project is the params.yaml that the project ships.
@@ -144,7 +146,7 @@ func TestEveryKeyIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, line := range strings.Split(string(shipped), "\n") {
-		if strings.HasPrefix(line, "# A data set is a name.") {
+		if strings.HasPrefix(line, "# What make sweep") {
 			return
 		}
 		key, value, found := strings.Cut(line, ":")
@@ -154,6 +156,8 @@ func TestEveryKeyIsExplained(t *testing.T) {
 	}
 }
 
+// FuzzLoad: a params.yaml of any content gives an error of one line or values
+// that are within their bounds.
 func FuzzLoad(f *testing.F) {
 	shipped, err := os.ReadFile(project)
 	if err != nil {
@@ -162,46 +166,95 @@ func FuzzLoad(f *testing.F) {
 	f.Add(shipped)
 	f.Add([]byte("train: &a [*a]"))
 	f.Add([]byte("fetch: {<<: {from: 1}}"))
+	f.Add([]byte("fetch: {from: 1, from: 2}\nfetch: 3\npack: 1"))
+	f.Add(bytes.Replace(shipped, []byte("      epochs: 8\n"), []byte("      epochs: 8\n      learning_rate: {warmup: 0.2}\n"), 1))
 	file := filepath.Join(f.TempDir(), "params.yaml")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := os.WriteFile(file, text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		Load(file, "sample", "", nil)
+		params, err := Load(file, "sample", "", nil)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("more than one line: %v", err)
+			}
+			return
+		}
+		written, err := yaml.Marshal(Named(params.Sections))
+		if err != nil {
+			t.Fatal(err)
+		}
+		document, err := parse("written", written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := document.check(); err != nil {
+			t.Fatalf("%v in\n%s", err, written)
+		}
 	})
 }
 
-func TestSweep(t *testing.T) {
+func TestSweeps(t *testing.T) {
 	text, err := os.ReadFile("../../params.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	load := func(grid string) (*Params, error) {
+	load := func(sweep string) (*Params, error) {
 		file := filepath.Join(t.TempDir(), "params.yaml")
-		changed := strings.Replace(string(text), "  train.seed: [0, 1, 2]     # a key as in SET, and its values\n", grid, 1)
+		changed := strings.Replace(string(text), "sweeps:\n", "sweeps:\n"+sweep, 1)
 		if changed == string(text) {
-			t.Fatal("params.yaml has another sweep")
+			t.Fatal("params.yaml has no sweeps")
 		}
 		if err := os.WriteFile(file, []byte(changed), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		return Load(file, "sample", "", nil)
 	}
-	params, err := load("  train.seed: [3, 1]\n  train.optimizer.name: [\"sgd\"]\n  train.network.channels: [[8, 16, 32]]\n")
-	want := []Axis{{"train.seed", []string{"3", "1"}}, {"train.optimizer.name", []string{`"sgd"`}}, {"train.network.channels", []string{"[8,16,32]"}}}
-	if err != nil || !reflect.DeepEqual(params.Sweep, want) {
-		t.Errorf("%v, %v", params, err)
+	params, err := load(`  mine:
+    grid: {train.seed: [3, 1], train.optimizer.name: ["sgd"]}
+    variants:
+      as it is: {}
+      small, slow: {train.network.channels: [8, 16, 32], train.epochs: 9}
+    test: true
+`)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for grid, complaint := range map[string]string{
-		"  train.sed: [1]\n":            "train.sed is not a key; did you mean train.seed?",
-		"  train.epochs: [0]\n":         `train.epochs is "0"; allowed is a whole number from 1 to 100000`,
-		"  train.epochs: 3\n":           `sweep.train.epochs is "3"; allowed is a list of values`,
-		"  train: [1]\n":                "not a key with a value",
-		"  fetch.drawn.seed: [1]\n":     "fetch cannot be changed",
-		"  report.title: ['two words']": "cannot be varied",
+	want := &Sweep{
+		Name: "mine", Test: true,
+		Grid: []Axis{{"train.seed", []string{"3", "1"}}, {"train.optimizer.name", []string{`"sgd"`}}},
+		Variants: []Variant{
+			{Name: "as it is"},
+			{Name: "small, slow", Overrides: []Override{{"train.network.channels", "[8,16,32]"}, {"train.epochs", "9"}}},
+		},
+	}
+	for _, name := range []string{"mine", ""} {
+		if got, err := params.FindSweep(name); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("sweep %q: %+v, %v", name, got, err)
+		}
+	}
+	if _, err := params.FindSweep("yours"); err == nil || !strings.Contains(err.Error(), `SWEEP "yours": there is no such sweep; there are mine, seeds`) {
+		t.Errorf("sweep yours: %v", err)
+	}
+	for sweep, complaint := range map[string]string{
+		"  x: {grid: {train.sed: [1]}}\n":                   "train.sed is not a key; did you mean train.seed?",
+		"  x: {grid: {train.epochs: [0]}}\n":                `train.epochs is "0"; allowed is a whole number from 1 to 100000`,
+		"  x: {grid: {train.epochs: 3}}\n":                  `sweeps.x.grid.train.epochs is "3"; allowed is a list of values`,
+		"  x: {grid: {train: [1]}}\n":                       "not a key with a value",
+		"  x: {grid: {fetch.drawn.seed: [1]}}\n":            "fetch cannot be changed",
+		"  x: {grid: {report.title: ['two words']}}\n":      "cannot be varied",
+		"  x: {grid: {train.seed: [1], train.seed: [2]}}\n": "to stand once",
+		"  x: {}\n":                                       "allowed is a grid, variants or both",
+		"  x: {gird: {train.seed: [1]}}\n":                "did you mean sweeps.x.grid?",
+		"  x: {variants: {a: {train.epochs: none}}}\n":    `train.epochs is "none"`,
+		"  x: {variants: {a: [1]}}\n":                     "allowed is a mapping from keys to values",
+		"  x: {variants: {a: {}, a: {}}}\n":               "to stand once",
+		"  x: {grid: {train.seed: [1]}, test: perhaps}\n": "true or false",
+		"  X: {grid: {train.seed: [1]}}\n":                "a name made of",
+		"  seeds: {grid: {train.seed: [1]}}\n":            "to stand once",
 	} {
-		if _, err := load(grid); err == nil || !strings.Contains(err.Error(), complaint) {
-			t.Errorf("%q: %v", grid, err)
+		if _, err := load(sweep); err == nil || !strings.Contains(err.Error(), complaint) {
+			t.Errorf("%q: %v", sweep, err)
 		}
 	}
 }

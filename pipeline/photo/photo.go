@@ -10,6 +10,8 @@ package photo
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/h2non/bimg"
 )
 
 // A Problem is why a photo is left out. "" is a good photo.
@@ -45,6 +47,9 @@ const (
 type Limits struct {
 	MinimumSide       int // px
 	MaximumMegapixels int
+	// Unverified lets formats in whose files cannot be checked to the last
+	// byte: a damaged one may pass as some other picture.
+	Unverified bool
 }
 
 func (l Limits) pixels() int64 { return int64(l.MaximumMegapixels) * 1e6 }
@@ -55,8 +60,8 @@ func (l Limits) maximumBytes() int64 { return 64e6 + 8*l.pixels() }
 
 // Info is what is known of a photo.
 type Info struct {
-	// Format is jpeg, png, gif, webp, tiff, one of those that are recognised
-	// but not let in, or "".
+	// Format is jpeg, png, gif, webp, tiff, heif, one of those that are
+	// recognised but not let in, or "".
 	Format string `json:"format"`
 	// Width and Height are in px and as people see the photo, turned upright by
 	// its EXIF orientation. They are 0 where they are not known.
@@ -110,28 +115,30 @@ type format struct {
 	// recognised but not let in.
 	header func(data []byte) (header, *Rejection)
 	// check reads all of the file as strictly as can be; the header has been
-	// found good and small enough.
+	// found good and small enough. nil is a format that libvips alone decodes.
 	check func(data []byte, head header, limits Limits) *Rejection
+	// unverified says that check cannot find all damage, see Limits.
+	unverified bool
 }
 
 // formats are those that are recognised. What is let in are the formats that
 // libvips reads with loaders that it trusts with strangers' files and that can
-// be checked here to the last byte. SVG, PDF and all that ImageMagick would be
+// be checked here to the last byte; HEIF, which cannot, only on request. SVG, PDF and all that ImageMagick would be
 // asked for (BMP among it) stay out.
 var formats = []format{
-	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG},
-	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG},
-	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF},
-	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP},
-	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF},
-	{"bmp", prefix("BM"), nil, nil},
-	{"heif", isHEIF, nil, nil},
-	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil},
-	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil},
-	{"psd", prefix("8BPS"), nil, nil},
-	{"ico", prefix("\x00\x00\x01\x00"), nil, nil},
-	{"pdf", prefix("%PDF"), nil, nil},
-	{"svg", isSVG, nil, nil},
+	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG, false},
+	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG, false},
+	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF, false},
+	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP, false},
+	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF, false},
+	{"bmp", prefix("BM"), nil, nil, false},
+	{"heif", isHEIF, heifHeader, nil, true},
+	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil, false},
+	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil, false},
+	{"psd", prefix("8BPS"), nil, nil, false},
+	{"ico", prefix("\x00\x00\x01\x00"), nil, nil, false},
+	{"pdf", prefix("%PDF"), nil, nil, false},
+	{"svg", isSVG, nil, nil, false},
 }
 
 func prefix(magics ...string) func(data []byte) bool {
@@ -143,18 +150,6 @@ func prefix(magics ...string) func(data []byte) bool {
 		}
 		return false
 	}
-}
-
-// isHEIF recognises HEIC and AVIF, photos in ISO's base media format.
-func isHEIF(data []byte) bool {
-	if len(data) < 12 || string(data[4:8]) != "ftyp" {
-		return false
-	}
-	switch string(data[8:12]) {
-	case "heic", "heix", "hevc", "heim", "heis", "mif1", "msf1", "avif", "avis":
-		return true
-	}
-	return false
 }
 
 func isSVG(data []byte) bool {
@@ -174,7 +169,8 @@ func recognise(data []byte) *format {
 }
 
 // Check reads all of a file and says what it is and whether it is whole. It
-// accepts nothing that a strict decoder finds truncated or corrupt.
+// accepts nothing that a strict decoder finds truncated or corrupt, nor what
+// libvips cannot decode: two decoders that were written apart must agree.
 func Check(data []byte, limits Limits) Info {
 	info, rejection := check(data, limits)
 	if rejection != nil {
@@ -183,28 +179,58 @@ func Check(data []byte, limits Limits) Info {
 	return info
 }
 
-func check(data []byte, limits Limits) (info Info, rejection *Rejection) {
+func check(data []byte, limits Limits) (Info, *Rejection) {
+	info, head, rejection := examine(data, limits)
+	if rejection == nil && head.format != "jpeg" { // those are read by libjpeg here and there
+		rejection = decodes(data, head)
+	}
+	return info, rejection
+}
+
+// examine is all of the check but for libvips' part.
+func examine(data []byte, limits Limits) (info Info, head header, rejection *Rejection) {
 	if len(data) == 0 {
-		return info, reject(Empty, "0 bytes")
+		return info, head, reject(Empty, "0 bytes")
 	}
 	format := recognise(data)
 	if format == nil {
-		return info, reject(NotAnImage, "starts with %q", data[:min(len(data), 8)])
+		return info, head, reject(NotAnImage, "starts with %q", data[:min(len(data), 8)])
 	}
 	info.Format = format.name
-	if format.header == nil {
-		return info, reject(Unsupported, "%s is not let in", format.name)
+	switch {
+	case format.header == nil:
+		return info, head, reject(Unsupported, "%s is not let in", format.name)
+	case format.unverified && !limits.Unverified:
+		return info, head, reject(Unsupported, "%s cannot be checked for damage", format.name)
 	}
-	head, rejection := format.header(data)
-	if rejection != nil {
-		return info, rejection
+	if head, rejection = format.header(data); rejection != nil {
+		return info, head, rejection
 	}
 	info.Width, info.Height = head.upright()
 	switch {
 	case min(head.width, head.height) < limits.MinimumSide:
-		return info, reject(TooSmall, "%d×%d px, a side is below %d px", info.Width, info.Height, limits.MinimumSide)
+		return info, head, reject(TooSmall, "%d×%d px, a side is below %d px", info.Width, info.Height, limits.MinimumSide)
 	case int64(head.width)*int64(head.height) > limits.pixels():
-		return info, reject(TooLarge, "%d×%d px, more than %d megapixels", info.Width, info.Height, limits.MaximumMegapixels)
+		return info, head, reject(TooLarge, "%d×%d px, more than %d megapixels", info.Width, info.Height, limits.MaximumMegapixels)
 	}
-	return info, format.check(data, head, limits)
+	if format.check != nil {
+		rejection = format.check(data, head, limits)
+	}
+	return info, head, rejection
+}
+
+// decodes has libvips decode a photo and compares its size with the header's.
+func decodes(data []byte, head header) *Rejection {
+	decoded, rejection := convert(data, bimg.Options{})
+	if rejection != nil {
+		return rejection
+	}
+	image, rejection := parseTIFF(decoded)
+	if rejection != nil {
+		return rejection
+	}
+	if image.width != head.width || image.height != head.height {
+		return reject(HeaderLies, "claims %d×%d px, the data has %d×%d", head.width, head.height, image.width, image.height)
+	}
+	return nil
 }

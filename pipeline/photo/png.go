@@ -33,6 +33,9 @@ func pngChunks(data []byte, yield func(chunk) bool) *Rejection {
 			return reject(Corrupt, "the %q chunk at byte %d has a wrong checksum", body[:4], at)
 		}
 		kind := string(body[:4])
+		if !isLetters(body[:4]) {
+			return reject(Corrupt, "a chunk named %q at byte %d", kind, at)
+		}
 		if !yield(chunk{kind, body[4:]}) || kind == "IEND" {
 			return nil
 		}

@@ -116,6 +116,7 @@ func (p *Pool) Resize(ctx context.Context, data []byte, target Target) ([]byte, 
 // photo is to blame only if it happens twice.
 func (p *Pool) do(ctx context.Context, asked request, data []byte) (kind uint8, body []byte, err error) {
 	asked.MinimumSide, asked.MaximumMegapixels = uint32(p.limits.MinimumSide), uint32(p.limits.MaximumMegapixels)
+	asked.Unverified = p.limits.Unverified
 	asked.Length = uint64(len(data))
 	var w *worker
 	select {

@@ -207,8 +207,8 @@ func TestMemoryIsLimited(t *testing.T) {
 	}
 }
 
-// Mutated files of every format either are rejected or give pixels; no photo
-// behind one suffers.
+// Mutated files of every format either are rejected or give pixels: what is let
+// in can be resized. No photo behind one suffers.
 func TestMutatedFiles(t *testing.T) {
 	count := 40
 	if testing.Short() {
@@ -232,8 +232,8 @@ func TestMutatedFiles(t *testing.T) {
 				continue
 			}
 			accepted++
-			if _, err := pool.Resize(t.Context(), mutated, target); err != nil && problemOf(err) == "" {
-				t.Fatal(err)
+			if _, err := pool.Resize(t.Context(), mutated, target); err != nil && problemOf(err) != Unsupported { // too long and narrow
+				t.Errorf("%s: let in, but %v", name, err)
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type request struct {
 	Height, Width     uint32
 	MinimumSide       uint32
 	MaximumMegapixels uint32
+	Unverified        bool
 	Length            uint64
 }
 

@@ -24,6 +24,11 @@ func webpHeader(data []byte) (header, *Rejection) {
 		switch string(data[at : at+4]) {
 		case "EXIF":
 			head.orientation = exifOrientation(body)
+		case "VP8X":
+			const animated = 1 << 1
+			if size > 0 && body[0]&animated != 0 {
+				return head, reject(Unsupported, "an animation")
+			}
 		case "ANIM", "ANMF":
 			return head, reject(Unsupported, "an animation")
 		}

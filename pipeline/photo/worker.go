@@ -77,7 +77,7 @@ func readRequest(in io.Reader) (work func() (reply, []byte), err error) {
 	}
 	return func() (reply, []byte) {
 		if head.Kind == doCheck {
-			limits := Limits{MinimumSide: int(head.MinimumSide), MaximumMegapixels: int(head.MaximumMegapixels)}
+			limits := Limits{MinimumSide: int(head.MinimumSide), MaximumMegapixels: int(head.MaximumMegapixels), Unverified: head.Unverified}
 			return reply{Kind: isInfo}, encode(Check(data, limits))
 		}
 		target := Target{

@@ -18,7 +18,7 @@ import (
 )
 
 // writeZip makes an archive in a new folder and returns its path.
-func writeZip(t *testing.T, name string, data []byte) string {
+func writeZip(t testing.TB, name string, data []byte) string {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(name, data, 0o666); err != nil {
@@ -28,7 +28,7 @@ func writeZip(t *testing.T, name string, data []byte) string {
 }
 
 // zipped is an archive of two good photos and what add adds.
-func zipped(t *testing.T, add func(*zip.Writer)) []byte {
+func zipped(t testing.TB, add func(*zip.Writer)) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
@@ -44,7 +44,7 @@ func zipped(t *testing.T, add func(*zip.Writer)) []byte {
 	return out.Bytes()
 }
 
-func put(t *testing.T, w *zip.Writer, header *zip.FileHeader, content string) {
+func put(t testing.TB, w *zip.Writer, header *zip.FileHeader, content string) {
 	t.Helper()
 	f, err := w.CreateHeader(header)
 	if err != nil {
@@ -240,7 +240,7 @@ func TestHostileZips(t *testing.T) {
 }
 
 // overlapping is an archive two of whose entries are the same packed bytes.
-func overlapping(t *testing.T) []byte {
+func overlapping(t testing.TB) []byte {
 	t.Helper()
 	data := zipped(t, nil)
 	directory := bytes.Index(data, []byte("PK\x01\x02"))
@@ -288,8 +288,15 @@ func TestArchivesOfOneDataSet(t *testing.T) {
 }
 
 // FuzzReadZip holds that no archive makes the reader panic or write outside of
-// the folder.
+// the folder, and that what is written is what the archive's entries promise.
 func FuzzReadZip(f *testing.F) {
+	f.Add(zipped(f, nil))
+	f.Add(zipped(f, func(w *zip.Writer) {
+		put(f, w, &zip.FileHeader{Name: "../train/cat.1.jpg"}, "x")
+		put(f, w, &zip.FileHeader{Name: `train\..\..\cat.1.jpg`}, "x")
+		put(f, w, &zip.FileHeader{Name: "train/"}, "")
+	}))
+	f.Add(overlapping(f))
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	content := []byte("photo")
@@ -301,7 +308,9 @@ func FuzzReadZip(f *testing.F) {
 	w.Close()
 	f.Add(out.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := readZip(writeZip(t, "a.zip", data), params.Limits{Files: 10, Megabytes: 1, Ratio: 10})
+		limits := params.Limits{Files: 10, Megabytes: 1, Ratio: 10}
+		archive := writeZip(t, "a.zip", data)
+		c, err := readZip(archive, limits)
 		if err != nil {
 			return
 		}
@@ -310,6 +319,17 @@ func FuzzReadZip(f *testing.F) {
 			if !filepath.IsLocal(e.path) {
 				t.Errorf("%q leads out of the folder", e.path)
 			}
+		}
+		folder, err := fetch(t, limits, archive)
+		around, listErr := os.ReadDir(filepath.Dir(folder))
+		if listErr != nil || len(around) > 2 {
+			t.Errorf("beside the folder and its record there are %v, %v", around, listErr)
+		}
+		if err != nil {
+			return
+		}
+		if files := contents(t, folder); len(files) > len(c.entries) || len(files) != readRecord(t, folder).Files {
+			t.Errorf("%d files of %d entries", len(files), len(c.entries))
 		}
 	})
 }

@@ -2,6 +2,8 @@ package source
 
 import (
 	"maps"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -92,4 +94,43 @@ func TestArrangeRefuses(t *testing.T) {
 			t.Errorf("%v, not %s", err, want)
 		}
 	}
+}
+
+// FuzzArrange: whatever files a source has, each gets a place of its own kind
+// within the folder, from which its class is told in the way it was arranged.
+func FuzzArrange(f *testing.F) {
+	for _, names := range []string{
+		"train/cat.0.jpg\ntrain/dog.0.jpg\ntrain/readme.txt", "PetImages/Cat/0.jpg\nPetImages/Dog/0.jpg\nPetImages/Dog/Thumbs.db",
+		"a/b/c/0.jpg\na/b/d/0.jpg\nLICENSE", "cat.0.jpg\nx.jpg\n\xff/1.png", ".x/1.jpg\n__MACOSX/2.jpg\ncat/3.jpg\nunclassed/4.jpg", "-/-.-.-\n%/ \t.jpg",
+	} {
+		f.Add(names, "cat\ndog")
+	}
+	f.Fuzz(func(t *testing.T, names, more string) {
+		clean := func(names string) (list []string) {
+			for _, name := range strings.Split(names, "\n") {
+				if name = path.Clean(name); filepath.IsLocal(name) && name != "." {
+					list = append(list, name)
+				}
+			}
+			slices.Sort(list)
+			return slices.Compact(list)
+		}
+		files, folders := clean(names), clean(more)
+		targets, err := arrange(files, folders)
+		if err != nil {
+			if len(targets) > 0 {
+				t.Fatalf("%v and %v", targets, err)
+			}
+			return
+		}
+		for _, file := range files {
+			target, ok := targets[file]
+			if !ok || !filepath.IsLocal(target) || path.Base(target) != path.Base(file) {
+				t.Fatalf("%q goes to %q", file, target)
+			}
+			if _, photo := Class(target); photo && !isPhoto(file) {
+				t.Fatalf("%q, which is no photo, goes to %q and has a class", file, target)
+			}
+		}
+	})
 }

@@ -26,7 +26,7 @@ func TestEngineIsTheGPUOrSaysWhyNot(t *testing.T) {
 		{"auto", true, nil, "gpu x", true, true},
 		{"auto", true, missing, "cpu float32", true, true},
 		{"gpu", true, nil, "gpu x", true, false},
-		{"gpu", true, missing, "cpu float32", true, false},
+		{"gpu", true, missing, "gpu", true, false},
 	} {
 		asked, opened := false, false
 		describeGPU = func(_ params.Train, open bool) (string, error) {

@@ -75,8 +75,11 @@ func datasets() ([]string, error) {
 }
 
 // resumable are the folders of killed runs that params.yaml's experiments and
-// sweep, or what the environment asks for, would go on in.
+// sweeps, or what the environment asks for, would go on in.
 func resumable(datasets []string) (map[string]bool, error) {
+	if left, err := filepath.Glob("models/*/*.partial"); err != nil || len(left) == 0 {
+		return nil, err
+	}
 	asked, err := open()
 	if err != nil {
 		return nil, err
@@ -93,8 +96,10 @@ func resumable(datasets []string) (map[string]bool, error) {
 	}
 	sets := []string{"", os.Getenv("SET")}
 	for _, set := range slices.Clone(sets) {
-		for _, point := range grid(asked.Params.Sweep, set) {
-			sets = append(sets, point.set)
+		for _, sweep := range asked.Params.Sweeps {
+			for _, point := range pointsOf(&sweep, set) {
+				sets = append(sets, point.set)
+			}
 		}
 	}
 	codes, err := codes()

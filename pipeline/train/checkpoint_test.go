@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,4 +108,52 @@ func TestDamagedCheckpointStartsAnew(t *testing.T) {
 			t.Errorf("%s: %d steps, outputs differ:\n%.1000s", name, trainer.steps, diff)
 		}
 	}
+}
+
+// FuzzLoadCheckpoint: a file of any content, its checksum put right where it has
+// tensors, gives an error or a checkpoint that is saved and loaded to the same.
+func FuzzLoadCheckpoint(f *testing.F) {
+	path, again := filepath.Join(f.TempDir(), checkpointName), filepath.Join(f.TempDir(), checkpointName)
+	misfit := exampleCheckpoint()
+	misfit.Epoch, misfit.best = -1, nil
+	for _, c := range []*checkpoint{exampleCheckpoint(), misfit, {}} {
+		if err := c.save(path); err != nil {
+			f.Fatal(err)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if tensors, metadata, err := weights.Decode(content); err == nil && metadata != nil {
+			delete(metadata, sha256Entry)
+			if metadata[sha256Entry], err = checksum(tensors, metadata); err != nil {
+				t.Fatal(err)
+			}
+			if content, err = weights.Encode(tensors, metadata); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(path, content, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c, err := loadCheckpoint(path)
+		if err != nil {
+			return
+		}
+		if err := c.save(again); err != nil {
+			t.Fatal(err)
+		}
+		read, err := loadCheckpoint(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bits := cmp.Comparer(func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) })
+		if diff := cmp.Diff(c, read, cmp.AllowUnexported(checkpoint{}), bits); diff != "" {
+			t.Fatal(diff)
+		}
+	})
 }
