@@ -171,11 +171,13 @@ func (d *Device) open() (err error) {
 	if d.gpu, err = cu.GetDevice(0); err != nil {
 		return fmt.Errorf("take the first GPU: %w", driver.Named("cuDeviceGet", err))
 	}
-	major, minor, err := d.gpu.ComputeCapability()
-	if err != nil {
-		return fmt.Errorf("ask for the compute capability: %w", driver.Named("cuDeviceComputeCapability", err))
+	for _, part := range []cu.DeviceAttribute{cu.ComputeCapabilityMajor, cu.ComputeCapabilityMinor} {
+		version, err := d.gpu.Attribute(part)
+		if err != nil {
+			return fmt.Errorf("ask for the compute capability: %w", driver.Named("cuDeviceGetAttribute", err))
+		}
+		d.capability = 10*d.capability + version
 	}
-	d.capability = 10*major + minor
 	context, err := d.gpu.RetainPrimaryCtx()
 	if err != nil {
 		return fmt.Errorf("take the primary context: %w", driver.Named("cuDevicePrimaryCtxRetain", err))

@@ -73,8 +73,12 @@ func EndCapture(s cu.Stream) (*Graph, error) {
 		return nil, err
 	}
 	g := &Graph{}
-	err := failed("cuGraphInstantiate", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
-	return g, errors.Join(err, failed("cuGraphDestroy", C.cuGraphDestroy(graph)))
+	err := failed("cuGraphInstantiateWithFlags", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
+	destroyed := failed("cuGraphDestroy", C.cuGraphDestroy(graph))
+	if err != nil {
+		return nil, errors.Join(err, destroyed)
+	}
+	return g, destroyed
 }
 
 // Launch runs the captured work.
