@@ -1,12 +1,15 @@
 #!/bin/sh
-# Makes build/gpu-proof/bundle, which shows on a machine with an NVIDIA GPU what
-# holds there: copy it and run prove.sh one, two, three. PHOTOS=pack.arrow adds
-# the photos of a pack of the experiment 64px as JPEGs of its stored size, of the
-# highest quality that keeps the bundle below 60 MiB, for part three. PROOF_TINY=1
-# makes a tiny one for a driver that stands in.
+# Makes build/gpu-proof/bundle.tar.gz, which shows on a machine with an NVIDIA GPU
+# what holds there: copy it, unpack it and run prove.sh one, then two. With
+# PHOTOS=pack.arrow it makes photos.tar.gz for prove.sh three instead: the photos
+# of a pack of the experiment 64px, as JPEGs of its stored size and of the highest
+# quality that keeps the archive below 60 MiB. PROOF_TINY=1 makes tiny ones for a
+# driver that stands in.
 set -eu
 cd "$(dirname "$0")/../.."
-bundle=$PWD/build/gpu-proof/${PROOF_TINY:+tiny-}bundle
+kind=bundle
+[ -z "${PHOTOS:-}" ] || kind=photos
+bundle=$PWD/build/gpu-proof/${PROOF_TINY:+tiny-}$kind
 fail() { printf 'gpu-proof: %s\n' "$*" >&2; exit 1; }
 [ "$(uname -m)" = x86_64 ] || fail "the bundle is for x86-64"
 
@@ -25,16 +28,15 @@ ldd "$new/bin/proof" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | w
 done
 cp pipeline/proof/prove.sh pipeline/proof/compiled.py params.yaml "$new/"
 
-# The drawn sample's pack, by its pointer.
-make pack DATASET=sample EXPERIMENT=quick SET= FROM= >&2
-key=$(sed -n 's/^ *"key": "\([0-9a-f]*\)",*$/\1/p' data/processed/sample/quick.json)
-cp "data/processed/sample/$key/pack.arrow" "$new/"
-"$new/bin/proof" expect "$new"
-
-most=$((58 * 1024 * 1024))
-if [ -n "${PHOTOS:-}" ]; then
+if [ $kind = photos ]; then
 	taken=$(tar -C "$new" -czf - . | wc -c)
-	"$new/bin/proof" photos "$PHOTOS" "$new/photos.zip" $((most - taken))
+	"$new/bin/proof" photos "$PHOTOS" "$new/photos.zip" $((58 * 1024 * 1024 - taken))
+else
+	# The drawn sample's pack, by its pointer.
+	make pack DATASET=sample EXPERIMENT=quick SET= FROM= >&2
+	key=$(sed -n 's/^ *"key": "\([0-9a-f]*\)",*$/\1/p' data/processed/sample/quick.json)
+	cp "data/processed/sample/$key/pack.arrow" "$new/"
+	"$new/bin/proof" expect "$new"
 fi
 rm -rf "$bundle"
 mv "$new" "$bundle"

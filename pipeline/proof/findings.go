@@ -98,6 +98,9 @@ func cell(text string) string {
 
 func (one finding) text() string {
 	value := fmt.Sprint(one.Value)
+	if _, is := one.Value.(json.RawMessage); is {
+		value = "see the JSON"
+	}
 	if number, is := one.Value.(float64); is {
 		value = fmt.Sprintf("%.4g", number)
 		if number >= 1000 {

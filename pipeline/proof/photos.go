@@ -84,7 +84,10 @@ func encodePhotos(p *pack.Pack, quality int) ([]byte, error) {
 			}
 		}
 	}
-	return out.Bytes(), archive.Close()
+	if err := archive.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // unpackPhotos writes the pack of an archive of photos.

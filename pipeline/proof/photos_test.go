@@ -37,7 +37,7 @@ func TestPhotosTravel(t *testing.T) {
 	if err := unpackPhotos(archive, arrived); err != nil {
 		t.Fatal(err)
 	}
-	before, after := open2(t, folder), open2(t, arrived)
+	before, after := openIn(t, folder), openIn(t, arrived)
 	for _, split := range []pack.Split{pack.Train, pack.Validation, pack.Test} {
 		for i, image := range before.Images(split) {
 			got := byClass(after, split, image.Class)[countBefore(before, split, i, image.Class)]
@@ -50,7 +50,7 @@ func TestPhotosTravel(t *testing.T) {
 	}
 }
 
-func open2(t *testing.T, folder string) *pack.Pack {
+func openIn(t *testing.T, folder string) *pack.Pack {
 	t.Helper()
 	data, err := input(folder)
 	if err != nil {
