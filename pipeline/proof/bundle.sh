@@ -2,7 +2,7 @@
 # Makes build/gpu-proof/bundle.tar.gz, which shows on a machine with an NVIDIA GPU
 # what holds there: copy it, unpack it and run prove.sh one, then two. With
 # PHOTOS=pack.arrow it makes photos.tar.gz for prove.sh three instead: the photos
-# of a pack of the experiment 64px, as JPEGs of its stored size and of the highest
+# of a pack of the experiment 64px, as sheets of its stored size in JPEGs of the highest
 # quality that keeps the archive below 60 MiB. PROOF_TINY=1 makes tiny ones for a
 # driver that stands in.
 set -eu

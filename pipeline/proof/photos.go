@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +22,8 @@ import (
 	"catdog/pipeline/stage"
 )
 
-// photosName is the archive of photos in a bundle, if it has any: JPEGs of the
-// stored size, SPLIT/CLASS/NUMBER.jpg.
+// photosName is the archive of photos in a bundle, if it has any: JPEGs with
+// many of the stored size each, see encodePhotos.
 const photosName = "photos.zip"
 
 // packPhotos writes a pack's images as JPEGs of the highest quality with which
@@ -52,35 +51,38 @@ func packPhotos(from, to string, most int) error {
 	return fmt.Errorf("%s: its photos do not fit %d bytes, even with quality 70", from, most)
 }
 
+// sheet is how many photos share a JPEG, one below the other: a JPEG of its own
+// has tables as large as a small photo.
+const sheet = 256
+
+// tile is the height of a photo on a sheet: whole blocks of 16 px, so that
+// neighbours don't mix; the last row fills what is left.
+func tile(height int) int { return (height + 15) / 16 * 16 }
+
+// encodePhotos writes sheets, SPLIT/CLASS/NUMBER-HEIGHT.jpg.
 func encodePhotos(p *pack.Pack, quality int) ([]byte, error) {
 	var out bytes.Buffer
 	archive := zip.NewWriter(&out)
 	for _, split := range []pack.Split{pack.Train, pack.Validation, pack.Test} {
-		images := p.Images(split)
-		encoded := make([]bytes.Buffer, len(images))
-		var group errgroup.Group
-		group.SetLimit(16)
-		for i := range images {
-			group.Go(func() error {
-				picture := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
-				for at := range p.Width * p.Height {
-					copy(picture.Pix[4*at:], images[i].Pixels[3*at:3*at+3])
-					picture.Pix[4*at+3] = 255
+		for class, name := range p.Classes {
+			var images []pack.Image
+			for _, image := range p.Images(split) {
+				if image.Class == class {
+					images = append(images, image)
 				}
-				return jpeg.Encode(&encoded[i], picture, &jpeg.Options{Quality: quality})
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return nil, err
-		}
-		for i := range images {
-			name := fmt.Sprintf("%s/%s/%06d.jpg", split, p.Classes[images[i].Class], i)
-			file, err := archive.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
-			if err != nil {
-				return nil, err
 			}
-			if _, err := file.Write(encoded[i].Bytes()); err != nil {
-				return nil, err
+			number := 0
+			for part := range slices.Chunk(images, sheet) {
+				file, err := archive.CreateHeader(&zip.FileHeader{
+					Name: fmt.Sprintf("%s/%s/%04d-%d.jpg", split, name, number, p.Height), Method: zip.Store,
+				})
+				if err != nil {
+					return nil, err
+				}
+				if err := jpeg.Encode(file, onSheet(part, p.Height, p.Width), &jpeg.Options{Quality: quality}); err != nil {
+					return nil, err
+				}
+				number++
 			}
 		}
 	}
@@ -88,6 +90,21 @@ func encodePhotos(p *pack.Pack, quality int) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+func onSheet(images []pack.Image, height, width int) image.Image {
+	step := tile(height)
+	picture := image.NewRGBA(image.Rect(0, 0, width, len(images)*step))
+	for i, photo := range images {
+		for y := range step {
+			for x := range width {
+				at := picture.PixOffset(x, i*step+y)
+				copy(picture.Pix[at:], photo.Pixels[(min(y, height-1)*width+x)*3:][:3])
+				picture.Pix[at+3] = 255
+			}
+		}
+	}
+	return picture
 }
 
 // unpackPhotos writes the pack of an archive of photos.
@@ -99,64 +116,73 @@ func unpackPhotos(from, folder string) error {
 	defer archive.Close()
 	files := archive.File
 	slices.SortFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
-	table := pack.Table{Mode: "stretch", Background: []int{128, 128, 128}}
-	splits := map[string]pack.Split{}
-	for _, split := range []pack.Split{pack.Train, pack.Validation, pack.Test} {
-		splits[split.String()] = split
-	}
-	for _, file := range files {
-		class := strings.Split(file.Name, "/")[1]
-		if !slices.Contains(table.Classes, class) {
-			table.Classes = append(table.Classes, class)
-		}
-	}
-	slices.Sort(table.Classes)
-	pixels := make([][]byte, len(files))
+	sheets := make([][][]byte, len(files))
 	var group errgroup.Group
 	group.SetLimit(16)
+	table := pack.Table{Mode: "stretch", Background: []int{128, 128, 128}}
 	for i, file := range files {
 		parts := strings.Split(file.Name, "/")
-		table.Rows = append(table.Rows, pack.Row{Path: file.Name, Class: slices.Index(table.Classes, parts[1]), Split: splits[parts[0]]})
+		if len(parts) != 3 {
+			return fmt.Errorf("open %s: %s is no sheet of photos", from, file.Name)
+		}
+		if _, err := fmt.Sscanf(parts[2], "%d-%d.jpg", new(int), &table.Height); err != nil {
+			return fmt.Errorf("open %s: %s is no sheet of photos", from, file.Name)
+		}
+		if !slices.Contains(table.Classes, parts[1]) {
+			table.Classes = append(table.Classes, parts[1])
+		}
+		height := table.Height
 		group.Go(func() (err error) {
-			pixels[i], err = decodePhoto(file)
+			sheets[i], err = decodeSheet(file, height)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	side := 1
-	for side*side*3 < len(pixels[0]) {
-		side++
+	slices.Sort(table.Classes)
+	splits := map[string]pack.Split{}
+	for _, split := range []pack.Split{pack.Train, pack.Validation, pack.Test} {
+		splits[split.String()] = split
 	}
-	table.Height, table.Width = side, side
+	var pixels [][]byte
+	for i, file := range files {
+		parts := strings.Split(file.Name, "/")
+		for j, photo := range sheets[i] {
+			table.Rows = append(table.Rows, pack.Row{
+				Path: fmt.Sprintf("%s/%03d", file.Name, j), Class: slices.Index(table.Classes, parts[1]), Split: splits[parts[0]],
+			})
+			table.Width = len(photo) / (3 * table.Height)
+			pixels = append(pixels, photo)
+		}
+	}
 	table.Pixels = func(row int) ([]byte, error) { return pixels[row], nil }
 	_, err = pack.Write(filepath.Join(folder, packName), table)
 	return err
 }
 
-func decodePhoto(file *zip.File) ([]byte, error) {
+// decodeSheet returns the photos of a sheet.
+func decodeSheet(file *zip.File, height int) (photos [][]byte, err error) {
 	stored, err := file.Open()
-	if err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(stored)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file.Name, err)
 	}
-	picture, err := jpeg.Decode(bytes.NewReader(content))
+	picture, err := jpeg.Decode(stored)
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", file.Name, err)
 	}
 	size := picture.Bounds().Size()
-	pixels := make([]byte, 0, size.X*size.Y*3)
-	for y := range size.Y {
-		for x := range size.X {
-			r, g, b, _ := picture.At(x, y).RGBA()
-			pixels = append(pixels, byte(r>>8), byte(g>>8), byte(b>>8))
+	for top := 0; top+height <= size.Y; top += tile(height) {
+		pixels := make([]byte, 0, height*size.X*3)
+		for y := range height {
+			for x := range size.X {
+				r, g, b, _ := picture.At(x, top+y).RGBA()
+				pixels = append(pixels, byte(r>>8), byte(g>>8), byte(b>>8))
+			}
 		}
+		photos = append(photos, pixels)
 	}
-	return pixels, nil
+	return photos, nil
 }
 
 // schedules are the trainings that part three tries, from the shortest on:
