@@ -28,13 +28,14 @@ SWEEP ?=
 DRY ?=
 JSON ?=
 MINUTES ?= 10
-$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES,$(eval override $(name) := $$(value $(name))))
-export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES
+GPU ?=
+$(foreach name,DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES GPU,$(eval override $(name) := $$(value $(name))))
+export DATASET EXPERIMENT STAGE FROM SET PHOTOS CSV MODEL OUT HALF REV ONLY KEY SWEEP DRY JSON MINUTES GPU
 
 STAGES := fetch explore resize pack train evaluate report
 GOALS := $(or $(MAKECMDGOALS),all)
 
-.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture hostile fuzz lint bench gpu-check tune notebooks clean help build FORCE
+.PHONY: all $(STAGES) status dag result diff history params gc accept classify export publish verify sweep test test-long torture hostile fuzz lint bench gpu-check tune gpu-proof notebooks clean help build FORCE
 .DEFAULT_GOAL := all
 
 FORCE:
@@ -45,13 +46,17 @@ SOURCES := $(shell find pipeline stages \( -type d -o -name '*.go' -o -name '*.c
 
 build/setup: stages/setup.sh go.mod
 	mkdir -p build
-	sh stages/setup.sh
-	touch $@
+	GPU=$${GPU:-$$(cat $@ 2>/dev/null)}; export GPU; sh stages/setup.sh && echo "$$GPU" >$@
 
-bin/.built: $(SOURCES) go.mod go.sum | build/setup
+# GPU=1 or GPU=0 is remembered; another value sets up anew.
+ifneq ($(filter-out $(shell cat build/setup 2>/dev/null),$(GPU)),)
+build/setup: FORCE
+endif
+
+bin/.built: $(SOURCES) go.mod go.sum build/setup
 	mkdir -p bin
 	echo "build     compiles" >&2
-	go run ./stages/track build
+	if [ -f build/gpu/environment ]; then . ./build/gpu/environment; fi; go run ./stages/track build
 	touch $@
 
 build: bin/.built
@@ -156,6 +161,9 @@ gpu-check: build/setup  ## the GPU's kernels and device, without a GPU
 tune: build/setup  ## on a machine with an NVIDIA GPU: the fastest deterministic convolutions
 	eval "$$(sh pipeline/device/gpu/toolkit.sh)" && go run -tags gpu ./pipeline/device/gpu/tune
 
+gpu-proof: bin/.built  ## [PHOTOS=pack.arrow]: a bundle that shows on a machine with a GPU what holds there
+	sh pipeline/proof/bundle.sh
+
 notebooks: build/setup  ## run the notebooks and keep their plots
 	sh notebooks/run.sh
 
@@ -179,6 +187,7 @@ help:  ## this list
 	  'make publish [HALF=1]                                        the current model to models/published/DATASET/, with its card' \
 	  'make classify PHOTOS=path [MODEL=folder] [CSV=file]          what is in these photos?' \
 	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
+	  'make gpu-proof [PHOTOS=pack.arrow]                           build/gpu-proof: to be run on a machine with an NVIDIA GPU' \
 	  'make test | test-long | torture | hostile | fuzz | lint | notebooks | gpu-check | tune for developers' \
 	  'make bench [ONLY=train|batches|epochs|layers|inference|resize|pack|make] how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

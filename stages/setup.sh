@@ -2,6 +2,9 @@
 # Brings what the build needs: a C and C++ compiler, libvips, oneDNN and Go's
 # modules. As root, in CI or with YES=1 the packages are installed at once; on
 # a terminal the command is shown and asked about; otherwise it is only named.
+#
+# Where there is an NVIDIA driver, or with GPU=1, what a build for the GPU needs
+# is brought too; GPU=0 leaves it out.
 set -eu
 
 say() { printf 'setup     %s\n' "$*" >&2; }
@@ -49,4 +52,20 @@ case $onednn in
 *) fail "oneDNN $onednn is not supported; 2.x or 3.x is needed" ;;
 esac
 go mod download -x 2>/dev/null || go mod download
+
+driver() {
+	[ -e /dev/nvidia0 ] || command -v nvidia-smi >/dev/null || ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1 '
+}
+rm -f build/gpu/environment
+if [ "${GPU:-}" = 1 ] || { [ "${GPU:-}" != 0 ] && driver; }; then
+	mkdir -p build/gpu
+	if sh pipeline/device/gpu/toolkit.sh >build/gpu/environment.new; then
+		mv build/gpu/environment.new build/gpu/environment
+		say "builds for the GPU too"
+	else
+		rm -f build/gpu/environment.new
+		[ "${GPU:-}" != 1 ] || fail "a build for the GPU is not possible"
+		say "finds an NVIDIA driver, but builds for the CPU alone"
+	fi
+fi
 say "has libvips $vips, oneDNN $onednn.x, $(go version | cut -d' ' -f3)"

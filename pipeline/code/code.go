@@ -57,7 +57,7 @@ type module struct {
 }
 
 // Digests are the digests of the named stages' code, each in stages/NAME, as
-// built with the build tags. libraries are the versions of what is linked that
+// built with the build tags, which count by the files that they choose. libraries are the versions of what is linked that
 // is not a Go module, by the import that brings it in: a package that has the
 // word in its cgo flags (#cgo LDFLAGS: -ldnnl, #cgo pkg-config: vips).
 func Digests(stages []string, tags string, libraries map[string]string) (map[string]string, error) {
@@ -91,7 +91,7 @@ func Digests(stages []string, tags string, libraries map[string]string) (map[str
 	digests := map[string]string{}
 	for _, stage := range stages {
 		sum := sha256.New()
-		fmt.Fprintf(sum, "go %s tags %q\n", strings.TrimSpace(string(version)), tags)
+		fmt.Fprintf(sum, "go %s\n", strings.TrimSpace(string(version)))
 		skip := map[string]bool{}
 		for _, name := range append(slices.Clone(presents), presentsFor[stage]...) {
 			skip[module+"/"+name] = true

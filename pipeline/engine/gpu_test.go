@@ -3,12 +3,14 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"catdog/pipeline/device/gpu"
 	"catdog/pipeline/device/reference"
@@ -80,33 +82,73 @@ func TestGPUTrainsAsTheOthersDo(t *testing.T) {
 	}
 }
 
-// The stand-in driver writes what it counted when a context ends: more steps
-// allocate no more, launch and copy in proportion, and nothing is left.
-func TestGPUStepsAllocateNothing(t *testing.T) {
-	report := filepath.Join(t.TempDir(), "counts")
+// What the stand-in driver writes about a context when it ends, see
+// device/gpu/standin/ledger.h.
+type ledger struct {
+	Allocations   int            `json:"allocations"`
+	Frees         int            `json:"frees"`
+	CopiesIn      int            `json:"copies_in"`
+	CopiesOut     int            `json:"copies_out"`
+	CopiesWithin  int            `json:"copies_within"`
+	Pageable      int            `json:"pageable"`
+	Sets          int            `json:"sets"`
+	Launches      int            `json:"launches"`
+	Events        int            `json:"events"`
+	Waits         int            `json:"waits"`
+	GraphNodes    int            `json:"graph_nodes"`
+	GraphLaunches int            `json:"graph_launches"`
+	PeakBytes     int            `json:"peak_bytes"`
+	Kernels       map[string]int `json:"kernels"`
+	Left          []string       `json:"left"`
+	Faults        []string       `json:"faults"`
+}
+
+// onStandIn is onGPU with what the stand-in wrote; on a real GPU it skips.
+func onStandIn(t *testing.T, n *network.Description, o Options, steps int) (l ledger) {
+	t.Helper()
+	report := filepath.Join(t.TempDir(), "report")
 	t.Setenv("STANDIN_REPORT", report)
-	type counts struct{ allocations, frees, live, launches, copies int }
-	run := func(steps int) (c counts) {
-		os.Remove(report)
-		onGPU(t, "bfloat16", mixed(), options(4), steps)
-		text, err := os.ReadFile(report)
-		if err != nil {
-			t.Skip("this is a real GPU, which doesn't count")
-		}
-		if _, err := fmt.Fscan(strings.NewReader(string(text)), &c.allocations, &c.frees, &c.live, &c.launches, &c.copies); err != nil {
-			t.Fatal(err)
-		}
-		return c
+	onGPU(t, "bfloat16", n, o, steps)
+	text, err := os.ReadFile(report)
+	if err != nil {
+		t.Skip("this is a real GPU, which doesn't count")
 	}
-	two, four, six := run(2), run(4), run(6)
-	if two.live != 0 || six.live != 0 || two.allocations != two.frees {
-		t.Errorf("memory is left: %+v, %+v", two, six)
+	if err := json.Unmarshal(text, &l); err != nil {
+		t.Fatal(err)
 	}
-	if six.allocations != two.allocations {
-		t.Errorf("2 steps allocate %d times, 6 steps %d times", two.allocations, six.allocations)
+	if len(l.Left) > 0 || l.Allocations != l.Frees || len(l.Faults) > 0 {
+		t.Errorf("%d steps: left %v, %d allocations, %d frees, faults %v", steps, l.Left, l.Allocations, l.Frees, l.Faults)
 	}
-	if six.launches-four.launches != four.launches-two.launches || six.copies-four.copies != four.copies-two.copies {
-		t.Errorf("launches and copies don't grow evenly: %+v, %+v, %+v", two, four, six)
+	return l
+}
+
+// A step allocates and frees nothing and does just what is listed here.
+func TestGPUStepsDoWhatIsListed(t *testing.T) {
+	const few, many = 2, 7
+	for name, want := range steadySteps {
+		t.Run(name, func(t *testing.T) {
+			n := networks()[name]
+			a, b := onStandIn(t, n, options(4), few), onStandIn(t, n, options(4), many)
+			got := ledger{
+				Allocations: b.Allocations - a.Allocations, Frees: b.Frees - a.Frees,
+				CopiesIn: b.CopiesIn - a.CopiesIn, CopiesOut: b.CopiesOut - a.CopiesOut, CopiesWithin: b.CopiesWithin - a.CopiesWithin,
+				Pageable: b.Pageable - a.Pageable, Sets: b.Sets - a.Sets, Launches: b.Launches - a.Launches,
+				Events: b.Events - a.Events, Waits: b.Waits - a.Waits,
+				GraphNodes: b.GraphNodes - a.GraphNodes, GraphLaunches: b.GraphLaunches - a.GraphLaunches,
+				PeakBytes: b.PeakBytes - a.PeakBytes,
+			}
+			for _, count := range []*int{&want.CopiesIn, &want.CopiesOut, &want.CopiesWithin, &want.Sets, &want.Launches, &want.Events, &want.Waits, &want.GraphLaunches} {
+				*count *= many - few
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%d steps (-listed +done):\n%s", many-few, diff)
+			}
+		})
 	}
-	t.Logf("a step of the network with every layer: %d launches, %d copies", (six.launches-two.launches)/4, (six.copies-two.copies)/4)
+}
+
+// steadySteps are what one step does that the host feeds. In: images and
+// targets. Out: loss and logits.
+var steadySteps = map[string]ledger{
+	"mixed": {CopiesIn: 2, CopiesOut: 2, Launches: 77, Waits: 4},
 }

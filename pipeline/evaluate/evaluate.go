@@ -40,7 +40,7 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		return "", fmt.Errorf("the model is for %v in images of %d×%d, the pack has %v in %d×%d",
 			m.Classes, m.Stored.Height, m.Stored.Width, data.Classes, data.Height, data.Width)
 	}
-	device, err := model.Device(job.Params.Train)
+	device, err := model.DeviceFor(job)
 	if err != nil {
 		return "", err
 	}

@@ -1,5 +1,3 @@
-//go:build !gpu
-
 package stage
 
 import (
@@ -7,16 +5,23 @@ import (
 	"catdog/pipeline/params"
 )
 
+// describeGPU names what the GPU would compute with for section train, or says
+// why it can't; opened asks it to open the GPU for a moment, to be sure.
+// Builds with the tag gpu set it.
+var describeGPU func(train params.Train, opened bool) (string, error)
+
 // describeEngine names what train's parameters mean on this machine, without
-// linking any of it. A GPU that is asked for is another engine, though this build
-// cannot open one: what the CPU computed does not stand for it.
-func describeEngine(train params.Train) string {
+// linking oneDNN. If that is not a GPU where one was asked for, noGPU says why.
+// A GPU that must be is another engine even where there is none: what the CPU
+// computed does not stand for it.
+func describeEngine(train params.Train, opened bool) (description string, noGPU error) {
+	if describeGPU != nil && train.Device != "cpu" {
+		if description, noGPU = describeGPU(train, opened && train.Device == "auto"); noGPU == nil {
+			return description, nil
+		}
+	}
 	if train.Device == "gpu" {
-		return "gpu"
+		return "gpu", noGPU
 	}
-	precision := train.Precision
-	if precision == "auto" {
-		precision = "float32"
-	}
-	return isa.Describe(train.Threads, precision)
+	return isa.Describe(train.Threads, isa.Precision(train.Precision)), noGPU
 }

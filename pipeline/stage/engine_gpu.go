@@ -3,21 +3,26 @@
 package stage
 
 import (
-	"catdog/pipeline/device/cpu/isa"
+	"fmt"
+
 	"catdog/pipeline/device/gpu"
 	"catdog/pipeline/params"
 )
 
-// describeEngine names what train's parameters mean on this machine.
-func describeEngine(train params.Train) string {
-	if train.Device != "cpu" {
-		if description, err := gpu.Describe(gpu.ForTraining(train)); err == nil {
-			return description
+func init() {
+	describeGPU = func(train params.Train, opened bool) (string, error) {
+		options := gpu.ForTraining(train)
+		description, err := gpu.Describe(options)
+		if err != nil || !opened {
+			return description, err
 		}
+		d, err := gpu.New(options)
+		if err != nil {
+			return "", err
+		}
+		if err := d.Close(); err != nil {
+			return "", fmt.Errorf("close the gpu: %w", err)
+		}
+		return description, nil
 	}
-	precision := train.Precision
-	if precision == "auto" {
-		precision = "float32"
-	}
-	return isa.Describe(train.Threads, precision)
 }

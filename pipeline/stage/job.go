@@ -28,6 +28,10 @@ type Job struct {
 	Raw    string
 	Photos []artifact.File
 
+	// NoGPU says why that is not a GPU, where one was asked for and known how
+	// to use.
+	NoGPU error
+
 	// StepKey names this stage's work on one thing: a hash of its own section
 	// of the parameters, its code and its engine, without its inputs.
 	StepKey string

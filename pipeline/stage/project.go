@@ -24,7 +24,10 @@ type Project struct {
 	codes   map[string]string
 	digests *artifact.Digests
 
-	raw *rawFolder // the photos as they lie there, once looked at
+	raw      *rawFolder // the photos as they lie there, once looked at
+	computes bool       // and not only plans: this process opens what computes
+	computer string     // what that is, once asked for
+	noGPU    error      // why it is not a GPU
 }
 
 type rawFolder struct {
@@ -110,7 +113,10 @@ func (p *Project) engine(definition *Definition) string {
 	if !definition.Engine {
 		return ""
 	}
-	return describeEngine(p.Params.Train)
+	if p.computer == "" {
+		p.computer, p.noGPU = describeEngine(p.Params.Train, p.computes)
+	}
+	return p.computer
 }
 
 // parameters are a stage's own, as JSON by dotted key.

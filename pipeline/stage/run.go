@@ -65,6 +65,7 @@ func run(ctx context.Context, name string, work Work, reporter *progress.Reporte
 		return err
 	}
 	defer project.Save()
+	project.computes = true
 
 	states, err := project.inputs(definition)
 	if err != nil {
@@ -153,6 +154,7 @@ func (p *Project) compute(ctx context.Context, definition *Definition, state *St
 		Params:   p.Params,
 		Progress: reporter,
 		Engine:   p.engine(definition),
+		NoGPU:    p.noGPU,
 		StepKey:  state.Recipe.StepKey(),
 		Store:    filepath.Join("data/interim", p.Params.Dataset, "store"),
 		Inputs:   map[string]*Input{},

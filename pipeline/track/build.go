@@ -41,17 +41,18 @@ func build(words []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	tags := os.Getenv("TAGS") // gpu, where set-up found what that needs
 	var names []string
 	for _, definition := range stage.All {
 		names = append(names, definition.Name)
 	}
-	digests, err := code.Digests(names, "", libraries)
+	digests, err := code.Digests(names, tags, libraries)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		flag := "-ldflags=-X catdog/pipeline/stage.Code=" + digests[name]
-		if err := goBuild(name, flag); err != nil {
+		if err := goBuild(name, tags, flag); err != nil {
 			return err
 		}
 	}
@@ -62,7 +63,7 @@ func build(words []string, out io.Writer) error {
 	for _, main := range others {
 		name := filepath.Base(filepath.Dir(main))
 		if stage.Find(name) == nil {
-			if err := goBuild(name); err != nil {
+			if err := goBuild(name, tags); err != nil {
 				return err
 			}
 		}
@@ -75,9 +76,9 @@ func build(words []string, out io.Writer) error {
 }
 
 // goBuild brings bin/NAME up to date.
-func goBuild(name string, flags ...string) error {
+func goBuild(name, tags string, flags ...string) error {
 	linked := filepath.Join(workshop, name)
-	command := exec.Command("go", append(append([]string{"build"}, flags...), "-o", linked, "./stages/"+name)...)
+	command := exec.Command("go", append(append([]string{"build", "-tags=" + tags}, flags...), "-o", linked, "./stages/"+name)...)
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("go build ./stages/%s: %w", name, err)

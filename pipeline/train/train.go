@@ -41,7 +41,7 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := model.Device(job.Params.Train)
+	d, err := model.DeviceFor(job)
 	if err != nil {
 		return "", err
 	}

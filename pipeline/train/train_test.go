@@ -22,10 +22,11 @@ import (
 	"catdog/pipeline/progress"
 )
 
-// drawnPack is a small pack of noise in which one class is redder.
-func drawnPack(t testing.TB, training, validating int) *dataset {
+const side = 10 // of drawn images, in px
+
+// writePack writes a small pack of noise in which one class is redder.
+func writePack(t testing.TB, path string, training, validating int) {
 	t.Helper()
-	const side = 10
 	random := rand.New(rand.NewPCG(5, 6))
 	table := pack.Table{Classes: classes, Height: side, Width: side, Origin: strings.Repeat("0", 64)}
 	var pixels [][]byte
@@ -48,10 +49,16 @@ func drawnPack(t testing.TB, training, validating int) *dataset {
 		pixels = append(pixels, image)
 	}
 	table.Pixels = func(row int) ([]byte, error) { return pixels[row], nil }
-	path := filepath.Join(t.TempDir(), "pack.arrow")
 	if _, err := pack.Write(path, table); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// drawnPack is such a pack.
+func drawnPack(t testing.TB, training, validating int) *dataset {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "pack.arrow")
+	writePack(t, path, training, validating)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

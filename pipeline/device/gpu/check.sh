@@ -1,8 +1,11 @@
 #!/bin/sh
 # What can be proven of the GPU's part without a GPU: the PTX is its source's,
-# assembles and spills nothing; a build with the tag gpu starts without a
-# driver; on a driver that stands in, operations and whole trainings agree with
-# the other devices; and so do operations under AddressSanitizer.
+# assembles and spills nothing; a build with the tag gpu trains on the CPU where
+# there is no driver; on a driver that stands in, operations and whole trainings
+# agree with the other devices, do just what is listed and leave nothing, and
+# every status that a call may answer ends the run with its name (each status at
+# each call with STANDIN_EVERY=1, which takes hours); and operations agree under
+# AddressSanitizer. Threads run in another order with each STANDIN_SEED.
 set -eu
 cd "$(dirname "$0")/../../.."
 root=$PWD
@@ -14,17 +17,20 @@ tests=$root/build/gpu/tests
 mkdir -p "$tests"
 
 go vet -tags gpu ./pipeline/device/gpu/... ./pipeline/model ./pipeline/stage ./pipeline/engine ./pipeline/train
-go build -tags gpu -o "$tests/" ./stages/train
+go build -tags gpu -ldflags '-X catdog/pipeline/stage.Code=standin' -o "$tests/" ./stages/train
 for package in device/gpu engine train; do go test -tags gpu -c -o "$tests/$(basename $package).test" "./pipeline/$package"; done
 
 on() { (cd "pipeline/$2" && LD_LIBRARY_PATH=$1 "$tests/$(basename "$2").test" -test.run "$3"); }
-echo 'gpu-check  without a driver'
-on "$tests" device/gpu .
 sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin
-echo 'gpu-check  on the stand-in: operations, then trainings'
-on "$root/build/gpu/standin" device/gpu .
+echo 'gpu-check  on the stand-in: operations'
+for seed in 1 2; do STANDIN_SEED=$seed on "$root/build/gpu/standin" device/gpu .; done
+echo 'gpu-check  on the stand-in: trainings'
 on "$root/build/gpu/standin" engine GPU
-on "$root/build/gpu/standin" train GPU
+echo 'gpu-check  which device is taken, also without a driver; every status'
+export STANDIN_TRAIN=$tests/train STANDIN_STATUSES=$root/build/gpu/standin/statuses.h
+on "$root/build/gpu/standin" train 'GPU|Status'
+echo 'gpu-check  the bundle for a machine with a GPU'
+sh pipeline/proof/check.sh build/gpu/standin
 FLAGS='-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined' \
 	sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin-address
 echo 'gpu-check  on the stand-in under AddressSanitizer: operations'

@@ -9,6 +9,7 @@ import (
 
 	"catdog/pipeline/device"
 	"catdog/pipeline/device/gpu/cudnn"
+	"catdog/pipeline/device/gpu/driver"
 )
 
 // convolution keeps its weights in OHWI order, both kinds of channels padded to
@@ -214,7 +215,7 @@ func (c *convolution) addApart(plain launch, din cu.DevicePtr, size int) error {
 		}
 	}
 	if err := cu.MemcpyDtoDAsync(c.saved, din, int64(d.element()*size), d.stream); err != nil {
-		return fmt.Errorf("copy %d bytes: %w", d.element()*size, err)
+		return fmt.Errorf("copy %d bytes: %w", d.element()*size, driver.Named("cuMemcpyDtoDAsync", err))
 	}
 	if err := plain.call(); err != nil {
 		return err

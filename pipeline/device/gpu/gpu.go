@@ -103,41 +103,47 @@ func Describe(o Options) (string, error) {
 	if o.Precision != "float32" && o.Precision != "bfloat16" {
 		return "", fmt.Errorf("the gpu computes in float32 or bfloat16, not in %q", o.Precision)
 	}
-	if missing := driver.Missing(); missing != "" {
-		return "", errors.New(missing)
+	if err := driver.Start(); err != nil {
+		return "", err
 	}
 	count, err := cu.NumDevices()
 	if err != nil {
-		return "", fmt.Errorf("count GPUs: %w", err)
+		return "", fmt.Errorf("count GPUs: %w", driver.Named("cuDeviceGetCount", err))
 	}
 	if count == 0 {
 		return "", errors.New("the NVIDIA driver finds no GPU")
 	}
 	d, err := cu.GetDevice(0)
 	if err != nil {
-		return "", fmt.Errorf("take the first GPU: %w", err)
+		return "", fmt.Errorf("take the first GPU: %w", driver.Named("cuDeviceGet", err))
 	}
 	name, err := d.Name()
 	if err != nil {
-		return "", fmt.Errorf("name the GPU: %w", err)
+		return "", fmt.Errorf("name the GPU: %w", driver.Named("cuDeviceGetName", err))
 	}
 	major, err := d.Attribute(cu.ComputeCapabilityMajor)
 	if err != nil {
-		return "", fmt.Errorf("ask %s for its generation: %w", name, err)
+		return "", fmt.Errorf("ask %s for its generation: %w", name, driver.Named("cuDeviceGetAttribute", err))
 	}
-	if version := cu.Version(); major < 8 || version < 11080 {
-		return "", fmt.Errorf("%s with a driver for CUDA %d.%d: compute capability 8.0 (Ampere) and CUDA 11.8 are needed",
-			name, version/1000, version%1000/10)
+	version, err := driver.Version()
+	if err != nil {
+		return "", fmt.Errorf("ask %s's driver for its version: %w", name, err)
+	}
+	if version < 11080 {
+		return "", fmt.Errorf("the NVIDIA driver is too old: it is for CUDA %d.%d, 11.8 is needed", version/1000, version%1000/10)
+	}
+	if major < 8 {
+		return "", fmt.Errorf("%s is too old: its compute capability is %d.x, 8.0 (Ampere) is needed", name, major)
 	}
 	convolutions := "own convolutions"
 	if !o.OwnConvolutions {
-		version, err := cudnn.Version()
+		found, err := cudnn.Version()
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		convolutions = "cuDNN " + version
+		convolutions = "cuDNN " + found
 	}
-	return fmt.Sprintf("gpu %s %s CUDA %d.%d %s", o.Precision, name, cu.Version()/1000, cu.Version()%1000/10, convolutions), nil
+	return fmt.Sprintf("gpu %s %s CUDA %d.%d %s", o.Precision, name, version/1000, version%1000/10, convolutions), nil
 }
 
 // New opens the first GPU.
@@ -167,35 +173,37 @@ func New(o Options) (*Device, error) {
 // open takes the GPU's primary context, which is the one that cuDNN expects.
 func (d *Device) open() (err error) {
 	if d.gpu, err = cu.GetDevice(0); err != nil {
-		return fmt.Errorf("take the first GPU: %w", err)
+		return fmt.Errorf("take the first GPU: %w", driver.Named("cuDeviceGet", err))
 	}
-	major, minor, err := d.gpu.ComputeCapability()
-	if err != nil {
-		return fmt.Errorf("ask for the compute capability: %w", err)
+	for _, part := range []cu.DeviceAttribute{cu.ComputeCapabilityMajor, cu.ComputeCapabilityMinor} {
+		version, err := d.gpu.Attribute(part)
+		if err != nil {
+			return fmt.Errorf("ask for the compute capability: %w", driver.Named("cuDeviceGetAttribute", err))
+		}
+		d.capability = 10*d.capability + version
 	}
-	d.capability = 10*major + minor
 	if d.context, err = d.gpu.RetainPrimaryCtx(); err != nil {
-		return fmt.Errorf("take the primary context: %w", err)
+		return fmt.Errorf("take the primary context: %w", driver.Named("cuDevicePrimaryCtxRetain", err))
 	}
 	if err := d.prepare(); err != nil {
-		d.gpu.ReleasePrimaryCtx()
-		return fmt.Errorf("prepare the context: %w", err)
+		d.gpu.ReleasePrimaryCtx() // and with it all that was made in it
+		return err
 	}
 	return nil
 }
 
 func (d *Device) prepare() (err error) {
 	if err = cu.SetCurrentContext(d.context); err != nil {
-		return err
+		return fmt.Errorf("enter the primary context: %w", driver.Named("cuCtxSetCurrent", err))
 	}
 	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
-		return err
+		return fmt.Errorf("make a stream: %w", driver.Named("cuStreamCreate", err))
 	}
 	if d.module, err = cu.LoadData(ptx); err != nil {
-		return fmt.Errorf("load the kernels: %w", err)
+		return fmt.Errorf("load %d kB of kernels: %w", len(ptx)/1000, driver.Named("cuModuleLoadData", err))
 	}
 	if d.staging, err = driver.Pinned(stagingSize); err != nil {
-		return err
+		return fmt.Errorf("pin %.1f MB of memory: %w", 1e-6*stagingSize, err)
 	}
 	if !d.options.OwnConvolutions {
 		d.cudnn, err = cudnn.Open(d.stream)
@@ -228,20 +236,28 @@ func (d *Device) Close() error {
 		copied = d.copier.close()
 	}
 	err := d.do(func() error {
-		errs := []error{copied, d.wait()}
+		d.closed(copied)
+		if err := d.wait(); err != nil {
+			d.gpu.ReleasePrimaryCtx() // frees everything; what failed has been said
+			return err
+		}
 		for _, l := range d.loops {
-			errs = append(errs, l.free())
+			d.closed(l.free())
 		}
 		for _, c := range d.described {
-			errs = append(errs, c.Close())
+			d.closed(c.Close())
 		}
 		if d.cudnn != nil {
-			errs = append(errs, d.cudnn.Close())
+			d.closed(d.cudnn.Close())
 		}
 		for _, p := range d.memory {
-			errs = append(errs, cu.MemFree(p))
+			d.closed(driver.Named("cuMemFree", cu.MemFree(p)))
 		}
-		return errors.Join(append(errs, driver.Unpin(d.staging), d.stream.Destroy(), d.module.Unload(), d.gpu.ReleasePrimaryCtx())...)
+		d.closed(driver.Unpin(d.staging))
+		d.closed(driver.Named("cuStreamDestroy", d.stream.Destroy()))
+		d.closed(driver.Named("cuModuleUnload", d.module.Unload()))
+		d.closed(driver.Named("cuDevicePrimaryCtxRelease", d.gpu.ReleasePrimaryCtx()))
+		return d.failure
 	})
 	close(d.work)
 	d.work, d.memory = nil, nil
@@ -252,7 +268,7 @@ func (d *Device) Close() error {
 func (d *Device) wait() error {
 	if d.failure == nil {
 		if err := d.stream.Synchronize(); err != nil {
-			d.fail(fmt.Errorf("compute on the gpu: %w", err))
+			d.fail(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
 		}
 	}
 	return d.failure
@@ -262,6 +278,13 @@ func (d *Device) wait() error {
 func (d *Device) fail(err error) {
 	if d.failure == nil {
 		d.failure = err
+	}
+}
+
+// closed keeps the first error of closing.
+func (d *Device) closed(err error) {
+	if err != nil {
+		d.fail(fmt.Errorf("close the gpu: %w", err))
 	}
 }
 
@@ -281,15 +304,16 @@ func (d *Device) allocateHere(bytes int) (p cu.DevicePtr, err error) {
 		return 1, nil
 	}
 	if p, err = cu.MemAlloc(int64(max(bytes, 1))); err != nil {
+		named := driver.Named("cuMemAlloc", err)
 		if free, total, unknown := cu.MemInfo(); errors.Is(err, cu.OutOfMemory) && unknown == nil {
-			err = &device.OutOfMemory{Need: int64(bytes), Free: free, Total: total}
+			named = fmt.Errorf("%w: %w", named, &device.OutOfMemory{Need: int64(bytes), Free: free, Total: total})
 		}
-		return 0, fmt.Errorf("allocate %d bytes: %w", bytes, err)
+		return 0, fmt.Errorf("allocate %d bytes: %w", bytes, named)
 	}
 	d.inUse += int64(bytes)
 	d.memory = append(d.memory, p)
 	if err := cu.MemsetD8Async(p, 0, int64(bytes), d.stream); err != nil {
-		return 0, fmt.Errorf("clear %d bytes: %w", bytes, err)
+		return 0, fmt.Errorf("clear %d bytes: %w", bytes, driver.Named("cuMemsetD8Async", err))
 	}
 	return p, nil
 }
@@ -344,13 +368,15 @@ func (d *Device) scratch() (cu.DevicePtr, error) {
 func (d *Device) upload(values []byte, to cu.DevicePtr) {
 	d.transfer(len(values), func(at, length int) error {
 		copy(d.staging, values[at:at+length])
-		return cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), pointer(d.staging), int64(length), d.stream)
+		return driver.Named("cuMemcpyHtoDAsync",
+			cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), pointer(d.staging), int64(length), d.stream))
 	}, func(int, int) {})
 }
 
 func (d *Device) download(from cu.DevicePtr, values []byte) {
 	d.transfer(len(values), func(at, length int) error {
-		return cu.MemcpyDtoHAsync(pointer(d.staging), from+cu.DevicePtr(at), int64(length), d.stream)
+		return driver.Named("cuMemcpyDtoHAsync",
+			cu.MemcpyDtoHAsync(pointer(d.staging), from+cu.DevicePtr(at), int64(length), d.stream))
 	}, func(at, length int) { copy(values[at:at+length], d.staging) })
 }
 
@@ -431,7 +457,7 @@ func (d *Device) start(l launch) error {
 	if !known {
 		var err error
 		if f, err = d.module.Function(l.kernel); err != nil {
-			return fmt.Errorf("find kernel %s: %w", l.kernel, err)
+			return fmt.Errorf("find kernel %s: %w", l.kernel, driver.Named("cuModuleGetFunction", err))
 		}
 		d.functions[l.kernel] = f
 	}

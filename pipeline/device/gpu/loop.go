@@ -71,7 +71,7 @@ func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, 
 	err = d.do(func() (err error) {
 		for i := range l.windows {
 			if l.windows[i], err = cu.MakeEvent(cu.DisableTiming); err != nil {
-				return fmt.Errorf("new loop: make an event: %w", err)
+				return fmt.Errorf("new loop: make an event: %w", driver.Named("cuEventCreate", err))
 			}
 		}
 		return nil
@@ -195,7 +195,7 @@ func (l *loop) setState(step int, score device.Score) {
 func (l *loop) send(bytes int) error {
 	return l.device.do(func() error {
 		if err := cu.MemcpyHtoDAsync(l.pass, pointer(l.host), int64(bytes), l.device.stream); err != nil {
-			return fmt.Errorf("copy %d bytes: %w", bytes, err)
+			return fmt.Errorf("copy %d bytes: %w", bytes, driver.Named("cuMemcpyHtoDAsync", err))
 		}
 		return nil
 	})
@@ -243,13 +243,13 @@ func (l *loop) launch(count, window int) error {
 		}
 	}
 	if err := l.windows[window%2].Record(l.device.stream); err != nil {
-		return fmt.Errorf("record an event: %w", err)
+		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
 	}
 	if window == 0 {
 		return nil
 	}
 	if err := l.windows[(window+1)%2].Synchronize(); err != nil {
-		return fmt.Errorf("compute on the gpu: %w", err)
+		return fmt.Errorf("compute on the gpu: %w", driver.Named("cuEventSynchronize", err))
 	}
 	return nil
 }
@@ -287,7 +287,11 @@ func (l *loop) Close() error {
 				break
 			}
 		}
-		return errors.Join(l.device.wait(), l.free())
+		if err := l.device.wait(); err != nil {
+			l.free() // what fails now follows from what has failed
+			return err
+		}
+		return l.free()
 	})
 }
 
@@ -295,7 +299,7 @@ func (l *loop) Close() error {
 func (l *loop) free() error {
 	var errs []error
 	for i := range l.windows {
-		errs = append(errs, cu.DestroyEvent(&l.windows[i]))
+		errs = append(errs, driver.Named("cuEventDestroy", cu.DestroyEvent(&l.windows[i])))
 	}
 	if l.graph != nil {
 		errs = append(errs, l.graph.Close())

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/cu"
+
+	"catdog/pipeline/device/gpu/driver"
 )
 
 // A timing takes the time on the GPU of everything that is queued, piece by
@@ -29,12 +31,12 @@ func (t *timing) around(stream cu.Stream, queue func() error) error {
 
 func (t *timing) record(stream cu.Stream) error {
 	event, err := cu.MakeEvent(cu.DefaultEvent)
-	if err == nil {
-		t.events = append(t.events, event)
-		err = event.Record(stream)
-	}
 	if err != nil {
-		return fmt.Errorf("record an event: %w", err)
+		return fmt.Errorf("make an event: %w", driver.Named("cuEventCreate", err))
+	}
+	t.events = append(t.events, event)
+	if err := event.Record(stream); err != nil {
+		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
 	}
 	return nil
 }
@@ -48,7 +50,7 @@ func (t *timing) each() ([]float64, error) {
 	for i := range times {
 		milliseconds, err := t.events[2*i].Elapsed(t.events[2*i+1])
 		if err != nil {
-			return nil, fmt.Errorf("read an event: %w", err)
+			return nil, fmt.Errorf("read an event: %w", driver.Named("cuEventElapsedTime", err))
 		}
 		times[i] = milliseconds / 1000
 	}
@@ -59,7 +61,7 @@ func (t *timing) each() ([]float64, error) {
 func (t *timing) close() error {
 	var errs []error
 	for i := range t.events {
-		errs = append(errs, cu.DestroyEvent(&t.events[i]))
+		errs = append(errs, driver.Named("cuEventDestroy", cu.DestroyEvent(&t.events[i])))
 	}
 	t.events = nil
 	return errors.Join(errs...)

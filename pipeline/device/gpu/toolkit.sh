@@ -5,9 +5,10 @@
 #
 # It needs one header, cuda.h of 11.8 to 12.x: an installed toolkit's, or else
 # that of the package nvidia-cuda-runtime-cu11 (0.9 MB). Against it a libcuda.a
-# is made whose functions jump through a table that is filled from the
-# machine's libcuda.so.1 when a program starts. Where there is no such library,
-# or it refuses, programs start all the same and find no device.
+# is made whose functions jump through a table. cuda_start() fills it from the
+# machine's libcuda.so.1: only programs that ask for a GPU spend the time to
+# start the driver. Where there is no such library, or it refuses, programs run
+# all the same and find no device.
 set -eu
 cd "$(dirname "$0")/../../.."
 root=$PWD/build/gpu
@@ -41,9 +42,8 @@ fi
 name=$(cat "$include/cuda.h" "$0" 2>/dev/null | cksum | cut -d' ' -f1)
 library=$root/libcuda-$name
 if [ ! -f "$library/libcuda.a" ]; then
-	new=$library.partial
-	rm -rf "$new"
-	mkdir -p "$new"
+	mkdir -p "$root"
+	new=$(mktemp -d "$root/libcuda.XXXXXX")
 	printf '#include <cuda.h>\n' | cc -I"$include" -E -P -x c - | tr '\n' ' ' |
 		grep -oE '\bcu[A-Z][A-Za-z0-9_]*[[:space:]]*\(' | tr -d '( ' | sort -u | grep -vx cuInit >"$new/names"
 	{
@@ -51,33 +51,33 @@ if [ ! -f "$library/libcuda.a" ]; then
 		sed 's/.*/"&",/' "$new/names"
 		printf '0};\n__attribute__((visibility("hidden"))) void *cuda_table[%d];\n' "$(wc -l <"$new/names")"
 		cat <<'C'
-/* cuda_init_result: -1 without a library, else what its cuInit answered. */
-int cuda_init_result = -1;
-static void *library;
 static int no_device(void) { return 100; }
-static int no_devices(int *count) { *count = 0; return 0; }
-static void fill(void) {
-	for (int i = 0; names[i]; i++) {
-		void *found = library ? dlsym(library, names[i]) : 0;
-		if (!found) found = !library && !strcmp(names[i], "cuDeviceGetCount") ? (void *)no_devices : (void *)no_device;
-		cuda_table[i] = found;
-	}
+static int not_found(void) { return 500; }
+__attribute__((constructor(101))) static void empty(void) {
+	for (int i = 0; names[i]; i++) cuda_table[i] = (void *)no_device;
 }
-__attribute__((constructor(101))) static void load(void) {
-	library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
-	fill();
-}
-int cuInit(unsigned flags) {
+/* -1 without a library, else what its cuInit answers. To be called once. */
+int cuda_start(void) {
+	void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
 	int (*init)(unsigned) = library ? (int (*)(unsigned))dlsym(library, "cuInit") : 0;
-	if (init && (cuda_init_result = init(flags))) { library = 0; fill(); }
-	return 0;
+	if (!init) return -1;
+	for (int i = 0; names[i]; i++) {
+		void *found = dlsym(library, names[i]);
+		cuda_table[i] = found ? found : (void *)not_found;
+	}
+	int status = init(0);
+	if (status)
+		for (int i = 0; names[i]; i++)
+			if (strcmp(names[i], "cuGetErrorName")) cuda_table[i] = (void *)no_device;
+	return status;
 }
+/* What package cu calls when a program starts. */
+int cuInit(unsigned flags) { return 0; }
 C
 		awk '{printf "__asm__(\".text\\n.globl %s\\n.type %s,@function\\n%s: jmp *cuda_table+%d(%%rip)\\n\");\n", $1, $1, $1, 8*(NR-1)}' "$new/names"
 	} >"$new/libcuda.c"
 	cc -O1 -fPIC -c -o "$new/libcuda.o" "$new/libcuda.c"
 	ar cr "$new/libcuda.a" "$new/libcuda.o"
-	rm -rf "$library"
-	mv "$new" "$library"
+	mv -T "$new" "$library" 2>/dev/null || rm -rf "$new" # another one was faster
 fi
-printf 'export CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I%s" CGO_LDFLAGS="-O2 -g -L%s -ldl"\n' "$include" "$library"
+printf 'export TAGS=gpu CGO_ENABLED=1 CGO_CFLAGS="-O2 -g -I%s" CGO_LDFLAGS="-O2 -g -L%s -ldl"\n' "$include" "$library"

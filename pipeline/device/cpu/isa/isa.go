@@ -55,6 +55,14 @@ func Threads(threads int) int {
 	return threads
 }
 
+// Precision is what train.precision comes to on the CPU.
+func Precision(asked string) string {
+	if asked == "auto" {
+		return "float32"
+	}
+	return asked
+}
+
 // Describe names what decides the results' bits, oneDNN apart.
 func Describe(threads int, precision string) string {
 	return fmt.Sprintf("cpu %s %s threads=%d", precision, Detect(), Threads(threads))

@@ -9,8 +9,6 @@ package driver
 #include <cuda.h>
 #include <stdint.h>
 
-extern int cuda_init_result;
-
 enum { MOST_PARAMETERS = 32 };
 
 static CUresult launch(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned block, CUstream stream, uint64_t *values, int count) {
@@ -33,31 +31,6 @@ func stream(s cu.Stream) C.CUstream { return C.CUstream(unsafe.Pointer(s.C())) }
 
 // cu's other handles are structs of one unexported pointer.
 func function(f cu.Function) C.CUfunction { return *(*C.CUfunction)(unsafe.Pointer(&f)) }
-
-// failed turns a result into the call's name with the result's.
-func failed(call string, result C.CUresult) error {
-	if result == C.CUDA_SUCCESS {
-		return nil
-	}
-	var name *C.char
-	if C.cuGetErrorName(result, &name) != C.CUDA_SUCCESS || name == nil {
-		return fmt.Errorf("%s: CUDA error %d", call, int(result))
-	}
-	return fmt.Errorf("%s: %s", call, C.GoString(name))
-}
-
-// Missing says why there is no driver, "" where there is one.
-func Missing() string {
-	switch C.cuda_init_result {
-	case 0:
-		return ""
-	case -1:
-		return "no NVIDIA driver: libcuda.so.1 is not there"
-	case C.CUDA_ERROR_NO_DEVICE:
-		return "the NVIDIA driver finds no GPU"
-	}
-	return fmt.Sprintf("the NVIDIA driver does not start: CUDA error %d", int(C.cuda_init_result))
-}
 
 // Launch runs a kernel on a grid of blocks. A value of fewer than 8 bytes lies
 // in the low bytes of its uint64.
@@ -100,8 +73,12 @@ func EndCapture(s cu.Stream) (*Graph, error) {
 		return nil, err
 	}
 	g := &Graph{}
-	err := failed("cuGraphInstantiate", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
-	return g, errors.Join(err, failed("cuGraphDestroy", C.cuGraphDestroy(graph)))
+	err := failed("cuGraphInstantiateWithFlags", C.cuGraphInstantiateWithFlags(&g.exec, graph, 0))
+	destroyed := failed("cuGraphDestroy", C.cuGraphDestroy(graph))
+	if err != nil {
+		return nil, errors.Join(err, destroyed)
+	}
+	return g, destroyed
 }
 
 // Launch runs the captured work.

@@ -11,13 +11,11 @@
 #include <cstring>
 #include <vector>
 
-extern "C" bool standin_context();
-extern "C" bool standin_known(const void *, size_t);
-extern "C" void standin_submit(void *, void (*)(void *), void *);
+#include "driver.h"
 
 #define ENTRY extern "C" __attribute__((visibility("default")))
 
-enum { SUCCESS = 0, NOT_INITIALIZED = 1001, BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
+enum { SUCCESS = 0, NOT_INITIALIZED = 1001, BAD_PARAM = 2000, NOT_SUPPORTED = 3000, EXECUTION_FAILED = 5000 };
 enum { FLOAT = 0, BFLOAT16 = 9, NHWC = 1 };
 
 static char last_error[256];
@@ -25,6 +23,10 @@ static int fail(int status, const char *why) {
 	snprintf(last_error, sizeof last_error, "stand-in: %s", why);
 	return status;
 }
+
+// A status that STANDIN_FAIL asks a call for.
+#define ENTER \
+	if (int asked = standin_enter(__func__, "")) return fail(asked, "asked for")
 
 struct handle {
 	void *stream;
@@ -44,28 +46,31 @@ ENTRY const char *cudnnGetErrorString(int status) {
 	case NOT_INITIALIZED: return "CUDNN_STATUS_NOT_INITIALIZED";
 	case BAD_PARAM: return "CUDNN_STATUS_BAD_PARAM";
 	case NOT_SUPPORTED: return "CUDNN_STATUS_NOT_SUPPORTED";
+	case EXECUTION_FAILED: return "CUDNN_STATUS_EXECUTION_FAILED";
 	}
 	return "CUDNN_STATUS_INTERNAL_ERROR";
 }
 ENTRY void cudnnGetLastErrorString(char *message, size_t size) { snprintf(message, size, "%s", last_error); }
 ENTRY int cudnnCreate(handle **h) {
+	ENTER;
 	if (!standin_context()) return fail(NOT_INITIALIZED, "no context");
 	return *h = new handle{nullptr}, SUCCESS;
 }
-ENTRY int cudnnDestroy(handle *h) { return delete h, SUCCESS; }
-ENTRY int cudnnSetStream(handle *h, void *stream) { return h->stream = stream, SUCCESS; }
-ENTRY int cudnnCreateTensorDescriptor(descriptor **d) { return *d = new descriptor{'t'}, SUCCESS; }
-ENTRY int cudnnCreateFilterDescriptor(descriptor **d) { return *d = new descriptor{'f'}, SUCCESS; }
-ENTRY int cudnnCreateConvolutionDescriptor(descriptor **d) { return *d = new descriptor{'c'}, SUCCESS; }
+ENTRY int cudnnDestroy(handle *h) { ENTER; return delete h, SUCCESS; }
+ENTRY int cudnnSetStream(handle *h, void *stream) { ENTER; return h->stream = stream, SUCCESS; }
+ENTRY int cudnnCreateTensorDescriptor(descriptor **d) { ENTER; return *d = new descriptor{'t'}, SUCCESS; }
+ENTRY int cudnnCreateFilterDescriptor(descriptor **d) { ENTER; return *d = new descriptor{'f'}, SUCCESS; }
+ENTRY int cudnnCreateConvolutionDescriptor(descriptor **d) { ENTER; return *d = new descriptor{'c'}, SUCCESS; }
 static int destroy(descriptor *d, char kind) {
 	if (!d || d->kind != kind) return fail(BAD_PARAM, "not such a descriptor");
 	return delete d, SUCCESS;
 }
-ENTRY int cudnnDestroyTensorDescriptor(descriptor *d) { return destroy(d, 't'); }
-ENTRY int cudnnDestroyFilterDescriptor(descriptor *d) { return destroy(d, 'f'); }
-ENTRY int cudnnDestroyConvolutionDescriptor(descriptor *d) { return destroy(d, 'c'); }
+ENTRY int cudnnDestroyTensorDescriptor(descriptor *d) { ENTER; return destroy(d, 't'); }
+ENTRY int cudnnDestroyFilterDescriptor(descriptor *d) { ENTER; return destroy(d, 'f'); }
+ENTRY int cudnnDestroyConvolutionDescriptor(descriptor *d) { ENTER; return destroy(d, 'c'); }
 
 ENTRY int cudnnSetTensor4dDescriptorEx(descriptor *d, int type, int n, int c, int h, int w, int sn, int sc, int sh, int sw) {
+	ENTER;
 	if (d->kind != 't' || (type != FLOAT && type != BFLOAT16) || n < 1 || c < 1 || h < 1 || w < 1)
 		return fail(BAD_PARAM, "a tensor's type or sides");
 	if (sc != 1 || sw != c || sh != w * c || sn != h * w * c) return fail(NOT_SUPPORTED, "a tensor that is not NHWC without gaps");
@@ -73,18 +78,21 @@ ENTRY int cudnnSetTensor4dDescriptorEx(descriptor *d, int type, int n, int c, in
 	return SUCCESS;
 }
 ENTRY int cudnnSetFilter4dDescriptor(descriptor *d, int type, int format, int k, int c, int h, int w) {
+	ENTER;
 	if (d->kind != 'f' || (type != FLOAT && type != BFLOAT16) || format != NHWC || k < 1 || c < 1 || h < 1 || w < 1)
 		return fail(BAD_PARAM, "a filter's type, format or sides");
 	d->type = type, d->n = k, d->c = c, d->h = h, d->w = w;
 	return SUCCESS;
 }
 ENTRY int cudnnSetConvolution2dDescriptor(descriptor *d, int ph, int pw, int sh, int sw, int dh, int dw, int mode, int compute) {
+	ENTER;
 	if (d->kind != 'c' || ph != pw || sh != sw || dh != 1 || dw != 1 || mode != 1 || compute != FLOAT || ph < 0 || sh < 1)
 		return fail(BAD_PARAM, "a convolution's padding, stride, dilation, mode or type");
 	d->padding = ph, d->stride = sh, d->compute = compute;
 	return SUCCESS;
 }
 ENTRY int cudnnSetConvolutionMathType(descriptor *d, int math) {
+	ENTER;
 	if (d->kind != 'c') return fail(BAD_PARAM, "not a convolution");
 	return d->math = math, SUCCESS;
 }
@@ -106,6 +114,7 @@ static int check(handle *h, descriptor *x, descriptor *w, descriptor *c, descrip
 static const size_t WORKSPACE = 1024;
 #define SIZE_OF(name, first, second, third, fourth, x, w, c, y) \
 	ENTRY int name(handle *h, descriptor *first, descriptor *second, descriptor *third, descriptor *fourth, int algorithm, size_t *bytes) { \
+		ENTER; \
 		*bytes = WORKSPACE; \
 		return check(h, x, w, c, y, algorithm); \
 	}
@@ -139,8 +148,7 @@ struct call {
 	float keep;
 };
 
-static void compute(void *argument) {
-	const call &k = *(const call *)argument;
+static void compute(const call &k) {
 	const descriptor &x = k.x, &w = k.w, &y = k.y, &out = k.operation == FORWARD ? y : k.operation == BACKWARD_DATA ? x : w;
 	std::vector<double> sums(out.count());
 	std::vector<float> a, b;
@@ -180,22 +188,27 @@ static int run(handle *h, int operation, descriptor *x, descriptor *w, descripto
 	    bytes < WORKSPACE || !standin_known(workspace, bytes))
 		return fail(BAD_PARAM, "memory that is not the GPU's, or a short workspace");
 	if (((uintptr_t)a | (uintptr_t)b | (uintptr_t)result | (uintptr_t)workspace) % 16) return fail(BAD_PARAM, "memory that is not aligned");
-	// What captured work refers to lives until the process ends.
-	standin_submit(h->stream, compute, new call{operation, *x, *w, *c, *y, a, b, result, keep});
-	return SUCCESS;
+	const standin_range ranges[] = {
+		{(CUdeviceptr)a, first->bytes()}, {(CUdeviceptr)b, second->bytes()}, {(CUdeviceptr)result, out->bytes()}, {(CUdeviceptr)workspace, bytes}};
+	call work{operation, *x, *w, *c, *y, a, b, result, keep};
+	const char *names[] = {"cudnn forward", "cudnn backward data", "cudnn backward filter"};
+	return standin_submit((CUstream)h->stream, names[operation], ranges, 4, [work] { compute(work); }) ? fail(EXECUTION_FAILED, "not queued") : SUCCESS;
 }
 
 ENTRY int cudnnConvolutionForward(handle *h, const void *alpha, descriptor *xd, const void *x, descriptor *wd, const void *w, descriptor *c,
                                   int algorithm, void *workspace, size_t bytes, const void *beta, descriptor *yd, void *y) {
+	ENTER;
 	return run(h, FORWARD, xd, wd, c, yd, algorithm, x, w, y, alpha, beta, workspace, bytes);
 }
 ENTRY int cudnnConvolutionBackwardData(handle *h, const void *alpha, descriptor *wd, const void *w, descriptor *yd, const void *dy,
                                        descriptor *c, int algorithm, void *workspace, size_t bytes, const void *beta, descriptor *xd,
                                        void *dx) {
+	ENTER;
 	return run(h, BACKWARD_DATA, xd, wd, c, yd, algorithm, w, dy, dx, alpha, beta, workspace, bytes);
 }
 ENTRY int cudnnConvolutionBackwardFilter(handle *h, const void *alpha, descriptor *xd, const void *x, descriptor *yd, const void *dy,
                                          descriptor *c, int algorithm, void *workspace, size_t bytes, const void *beta, descriptor *wd,
                                          void *dw) {
+	ENTER;
 	return run(h, BACKWARD_FILTER, xd, wd, c, yd, algorithm, x, dy, dw, alpha, beta, workspace, bytes);
 }

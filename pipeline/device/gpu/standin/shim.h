@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -63,7 +64,7 @@ inline ucontext_t scheduler;
 inline const std::function<void()> *body;
 inline dim3 block_index, block_size, grid_size, thread_index;
 inline unsigned current;
-inline uint32_t random = 1;
+inline uint32_t random = getenv("STANDIN_SEED") ? 2 * atoi(getenv("STANDIN_SEED")) + 1 : 1;  // another seed gives other orders
 const size_t STACK = 64 << 10;
 
 // Whether the threads of the running kernel may wait for each other.
@@ -170,6 +171,14 @@ void unpack(void (*kernel)(A...), void **parameters, std::index_sequence<I...>) 
 template <class... A>
 void call(bool fibered, void (*kernel)(A...), dim3 grid, dim3 block, void **parameters) {
 	launch(fibered, grid, block, [=] { unpack(kernel, parameters, std::index_sequence_for<A...>{}); });
+}
+
+// A bit for each parameter that is a pointer.
+template <class... A>
+unsigned long long pointers(void (*)(A...)) {
+	unsigned long long bits = 0, bit = 1;
+	((bits |= std::is_pointer_v<A> ? bit : 0, bit <<= 1), ...);
+	return bits;
 }
 }  // namespace shim
 

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"catdog/pipeline/artifact"
+	"catdog/pipeline/device"
+	"catdog/pipeline/engine"
+	"catdog/pipeline/model"
+	"catdog/pipeline/network"
+	"catdog/pipeline/params"
+	"catdog/pipeline/progress"
+	"catdog/pipeline/stage"
+	"catdog/pipeline/train"
+	"catdog/pipeline/train/record"
+)
+
+const packName = "pack.arrow"
+
+// machine says what this is.
+func (s *session) machine() error {
+	s.current = "Machine"
+	d, err := model.Device(params.Train{Device: "gpu", Precision: "auto"})
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		s.found("device", d.Describe(), ""),
+		s.found("processors", runtime.NumCPU(), ""),
+		s.found("go", runtime.Version(), ""),
+		d.Close(),
+	)
+}
+
+// parameters are an experiment's of the params.yaml in the bundle.
+func (s *session) parameters(dataset, experiment string, set ...string) (*params.Params, error) {
+	overrides, err := params.ParseOverrides(strings.Join(set, " "))
+	if err != nil {
+		return nil, err
+	}
+	return params.Load(filepath.Join(s.bundle, stage.ParametersFile), dataset, experiment, overrides)
+}
+
+// input is a folder's pack as the stages take it.
+func input(folder string) (*stage.Input, error) {
+	file, err := os.Open(filepath.Join(folder, packName))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return nil, err
+	}
+	files := []artifact.File{{Path: packName, SHA256: hex.EncodeToString(sum.Sum(nil))}}
+	return &stage.Input{Folder: folder, Manifest: &artifact.Manifest{Files: files}}, nil
+}
+
+// train is the stage train on a pack, into a folder.
+func (s *session) train(ctx context.Context, p *params.Params, data *stage.Input, folder string) error {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	_, err := train.Run(ctx, &stage.Job{
+		Params: p, Progress: progress.New("train", os.Stderr), Folder: folder, Inputs: map[string]*stage.Input{"pack": data},
+	})
+	return err
+}
+
+// determinism trains on the drawn sample three times: twice in one go, once
+// interrupted and gone on with.
+func (s *session) determinism() error {
+	data, err := input(s.bundle)
+	if err != nil {
+		return err
+	}
+	set := []string{"train.device=gpu"}
+	if tiny() {
+		set = append(set, "train.epochs=3", "train.network.height=16", "train.network.width=16", "train.network.channels=[4,4]",
+			"train.network.residuals=[0,1]", "train.network.pools=[2,2]")
+	}
+	p, err := s.parameters("sample", "quick", set...)
+	if err != nil {
+		return err
+	}
+	folders := []string{"first", "second", "interrupted"}
+	for i, name := range folders {
+		folders[i] = filepath.Join(s.scratch, name)
+	}
+	for _, folder := range folders[:2] {
+		if err := s.train(s.ctx, p, data, folder); err != nil {
+			return err
+		}
+	}
+	stopped, err := s.interrupt(p, data, folders[2])
+	if err != nil {
+		return err
+	}
+	rows, err := record.ReadHistory(filepath.Join(folders[0], "history.csv"))
+	if err != nil {
+		return err
+	}
+	if err := s.found("drawn sample, validation accuracy", 100*rows[len(rows)-1].ValidationAccuracy, "%"); err != nil {
+		return err
+	}
+	for i, what := range []string{"trained again", "interrupted after " + stopped + " and gone on with"} {
+		for _, name := range []string{"final.safetensors", "best.safetensors", "history.csv"} {
+			same, err := sameBytes(filepath.Join(folders[0], name), filepath.Join(folders[1+i], name))
+			if err != nil {
+				return err
+			}
+			if err := s.must(what+", "+name, map[bool]string{true: "the same bytes", false: "other bytes"}[same], "", "the same bytes", same); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// interrupt trains until a first epoch is recorded, stops, and goes on.
+func (s *session) interrupt(p *params.Params, data *stage.Input, folder string) (after string, err error) {
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(folder, "history.csv")); err == nil {
+				stop()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	err = s.train(ctx, p, data, folder)
+	var interrupted train.Interrupted
+	if !errors.As(err, &interrupted) {
+		return "", errors.Join(errors.New("the training was over before it was interrupted"), err)
+	}
+	return fmt.Sprintf("%d epochs", interrupted.Epoch-1), s.train(s.ctx, p, data, folder)
+}
+
+func sameBytes(a, b string) (bool, error) {
+	one, err := os.ReadFile(a)
+	if err != nil {
+		return false, err
+	}
+	other, err := os.ReadFile(b)
+	return bytes.Equal(one, other), err
+}
+
+// shortage asks for ever larger batches until the memory is too small.
+func (s *session) shortage() error {
+	w := workloads()[1]
+	for batch := 1 << 14; batch <= 1<<26; batch *= 4 {
+		err := w.build(batch)
+		if err == nil {
+			continue
+		}
+		text := err.Error()
+		return s.must(fmt.Sprintf("a batch of %d images", batch), text, "", "how much was needed, and CUDA_ERROR_OUT_OF_MEMORY",
+			strings.Contains(text, "CUDA_ERROR_OUT_OF_MEMORY") && strings.Contains(text, "B"))
+	}
+	return errors.New("no batch was too large")
+}
+
+// build makes a workload's network for a batch, and lets go of it.
+func (w workload) build(batch int) (err error) {
+	d, err := model.Device(params.Train{Device: "gpu", Precision: "auto"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return w.buildOn(d, batch)
+}
+
+func (w workload) buildOn(d device.Device, batch int) error {
+	description, err := network.New(w.network, classes)
+	if err != nil {
+		return err
+	}
+	trainer, err := engine.New(description, d, engine.Options{Batch: batch, Optimizer: "sgd", Momentum: 0.9})
+	if err != nil {
+		return err
+	}
+	return trainer.Close()
+}
+
+// speed trains the workloads with the stage, augmentation, validation and
+// checkpoints included.
+func (s *session) speed() error {
+	all, err := s.parameters("dogs-vs-cats", "64px")
+	if err != nil {
+		return err
+	}
+	for _, w := range workloads() {
+		if err := s.speedOf(w, w.recipe(all)); err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) speedOf(w workload, p *params.Params) error {
+	folder := filepath.Join(s.scratch, w.name)
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	if err := w.writePack(folder); err != nil {
+		return err
+	}
+	data, err := input(folder)
+	if err != nil {
+		return err
+	}
+	model := filepath.Join(folder, "model")
+	started := time.Now()
+	if err := s.train(s.ctx, p, data, model); err != nil {
+		return err
+	}
+	took := time.Since(started).Seconds()
+	text, err := os.ReadFile(filepath.Join(model, "runtime.json"))
+	if err != nil {
+		return err
+	}
+	var measured struct {
+		Epochs []struct {
+			ImagesPerSecond float64 `json:"images_per_second"`
+		} `json:"epochs"`
+	}
+	if err := json.Unmarshal(text, &measured); err != nil {
+		return err
+	}
+	var rates []float64
+	for _, epoch := range measured.Epochs[1:] { // the first warms up
+		rates = append(rates, epoch.ImagesPerSecond)
+	}
+	slices.Sort(rates)
+	what := fmt.Sprintf("%s, batch %d", w.name, w.batch)
+	return errors.Join(
+		s.found(what+", median of the epochs but the first", rates[len(rates)/2], "images/s"),
+		s.found(what+", slowest and fastest epoch", fmt.Sprintf("%.0f to %.0f", rates[0], rates[len(rates)-1]), "images/s"),
+		s.found(what+", whole training of "+fmt.Sprint(w.epochs)+" epochs, from opening the pack to the model on disk", took, "s"),
+		s.found(what+", runtime.json", json.RawMessage(text), ""),
+	)
+}
