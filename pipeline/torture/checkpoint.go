@@ -12,9 +12,12 @@ import (
 	"catdog/pipeline/torture/tracer"
 )
 
+// checkpointName is the file that a training goes on from.
+const checkpointName = "checkpoint.safetensors"
+
 // isCheckpoint says whether an operation completes a checkpoint.
 func isCheckpoint(o tracer.Operation) bool {
-	return o.Kind == tracer.Rename && path.Base(o.To) == "checkpoint.safetensors"
+	return o.Kind == tracer.Rename && path.Base(o.To) == checkpointName
 }
 
 // training is the subject that trains.
@@ -46,7 +49,7 @@ func (t *torturer) checkpoints() (string, error) {
 		if err != nil {
 			return err
 		}
-		found, err := filepath.Glob(p.project.Path("models/sample/*.partial/checkpoint.safetensors"))
+		found, err := filepath.Glob(p.project.Path("models/sample/*.partial/" + checkpointName))
 		if err != nil || len(found) != 1 {
 			return fmt.Errorf("a killed training left %d checkpoints: %w", len(found), err)
 		}

@@ -55,7 +55,7 @@ func newPromises(dataset string, before disk.Tree) *promises {
 	for i := range stage.All {
 		p.watch(stage.All[i].Pointer(dataset, miniature.Experiment))
 	}
-	p.watch("models/" + dataset + "/*/checkpoint.safetensors")
+	p.watch("models/" + dataset + "/*/" + checkpointName)
 	p.note(tracer.Operation{Kind: tracer.SyncAll}, before)
 	return p
 }

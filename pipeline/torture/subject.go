@@ -108,7 +108,8 @@ func (s subject) trace(p *place, before func(tracer.Operation, func(unix.Signal)
 
 // leftOver says what a kill left besides what belongs there: at most the one
 // folder that the stage goes on in, with what stands beside it, one file that was
-// about to replace another, and make's plan. The result is "" if that holds.
+// about to replace another, and make's plan. A trained model that has its name
+// may still have the checkpoint in it. The result is "" if that holds.
 func (s subject) leftOver(p *place) (string, error) {
 	now, err := stateOf(p.project, s.dataset)
 	if err != nil {
@@ -124,6 +125,8 @@ func (s subject) leftOver(p *place) (string, error) {
 			files[path] = true
 		case unfinished:
 			folders[name] = true
+		case filepath.Base(path) == checkpointName:
+			folders[filepath.Dir(path)] = true // it has its name, but no pointer yet
 		case !strings.HasPrefix(path, "build/plan."):
 			surplus = append(surplus, path)
 		}
@@ -136,7 +139,7 @@ func (s subject) leftOver(p *place) (string, error) {
 
 // resumable says whether a killed training left a checkpoint.
 func (p *place) resumable() bool {
-	found, _ := filepath.Glob(p.project.Path("models/sample/*/checkpoint.safetensors"))
+	found, _ := filepath.Glob(p.project.Path("models/sample/*/" + checkpointName))
 	return len(found) > 0 && fileSize(found[0]) > 0
 }
 
