@@ -6,6 +6,8 @@ const int image_channels = 3, image_taps = 9; // taps: one kernel row's inputs
 // Output pixels computed together; with two blocks of channels their sums just
 // fit the registers.
 const int image_pixels = BLOCK == 16 ? 8 : 4;
+// Blocks of channels whose gradients, one for each tap, fit the registers.
+const int gradient_blocks = BLOCK == 16 ? 2 : 1;
 
 inline size_t image_row(const image_convolution_arguments &a) {
 	return (size_t)((a.width + image_pixels - 1) / image_pixels * image_pixels + 2) * image_channels;
@@ -22,10 +24,10 @@ void image_pad(const image_convolution_arguments &a) {
 	}
 }
 
-// One group of pixels and BLOCKS blocks of output channels.
-// first and second are NULL where nobody wants the sums.
-template <int BLOCKS>
-inline __attribute__((always_inline)) void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels, vec *first, vec *second) {
+// One group of pixels and BLOCKS blocks of output channels; SUMS says that the
+// outputs are added to first, their squares to second.
+template <int BLOCKS, bool SUMS>
+inline void image_group(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int pixels, vec *first, vec *second) {
 	vec sum[BLOCKS][image_pixels] = {};
 	for (int k = 0; k < 3; k++, x += row) {
 		// Not unrolled: the compiler would keep the inputs that the taps share
@@ -47,22 +49,22 @@ inline __attribute__((always_inline)) void image_group(const float *x, size_t ro
 		for (int p = 0; p < image_pixels; p++)
 			if (p < pixels) {
 				store(y + (b * plane + p) * BLOCK, sum[b][p]);
-				if (!first) continue;
+				if (!SUMS) continue;
 				first[b] += sum[b][p];
 				second[b] += sum[b][p] * sum[b][p];
 			}
 }
 
 // One row of BLOCKS blocks of output channels; its sums are added to total.
-template <int BLOCKS>
+template <int BLOCKS, bool SUMS>
 __attribute__((noinline)) void image_row_forward(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int width, sums *total) {
 	vec first[BLOCKS] = {}, second[BLOCKS] = {};
 	int i = 0;
 	for (; i + image_pixels <= width; i += image_pixels)
-		image_group<BLOCKS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, image_pixels, first, second);
+		image_group<BLOCKS, SUMS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, image_pixels, first, second);
 	if (i < width)
-		image_group<BLOCKS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, width - i, first, second);
-	for (int b = 0; b < BLOCKS; b++) total[b].add(first[b], second[b]);
+		image_group<BLOCKS, SUMS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, width - i, first, second);
+	for (int b = 0; SUMS && b < BLOCKS; b++) total[b].add(first[b], second[b]);
 }
 
 const char *image_forward(const void *arguments) {
@@ -81,8 +83,8 @@ const char *image_forward(const void *arguments) {
 			float *y = a.y + (n * blocks * plane + h * a.width) * BLOCK;
 			int b = 0;
 			for (; b + 2 <= blocks; b += 2)
-				image_row_forward<2>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
-			if (b < blocks) image_row_forward<1>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
+				image_row_forward<2, true>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
+			if (b < blocks) image_row_forward<1, true>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
 		}
 	}
 	return NULL;
@@ -101,16 +103,14 @@ const char *image_fold(const void *arguments) {
 template <int BLOCKS>
 __attribute__((noinline)) void image_row_infer(const image_convolution_arguments &a, const float *x, const float *w, const float *offset, float *rows, float *y, size_t pooled) {
 	const size_t row = image_row(a), width = a.width, length = BLOCKS * width * BLOCK;
-	for (int i = 0; i < a.pool; i++)
-		for (size_t p = 0; p < width; p += image_pixels)
-			image_group<BLOCKS>(x + i * row + p * image_channels, row, w, a.out, rows + i * length + p * BLOCK, width,
-				width - p < image_pixels ? width - p : image_pixels, NULL, NULL);
+	for (int i = 0; i < a.pool; i++) image_row_forward<BLOCKS, false>(x + i * row, row, w, a.out, rows + i * length, width, a.width, NULL);
 	for (int b = 0; b < BLOCKS; b++) {
 		const vec shift = load(offset + b * BLOCK);
 		for (int j = 0; j < a.width / a.pool; j++) {
 			const float *from = rows + (b * width + (size_t)j * a.pool) * BLOCK;
 			vec best = load(from);
-			for (int k = 1; k < a.pool * a.pool; k++) best = larger(best, load(from + k / a.pool * length + k % a.pool * BLOCK));
+			for (int k = 0; k < a.pool; k++)
+				for (int l = 0; l < a.pool; l++) best = larger(load(from + k * length + l * BLOCK), best);
 			best += shift;
 			store(y + (b * pooled + j) * BLOCK, a.relu ? larger(best, vec{}) : best);
 		}
@@ -182,8 +182,8 @@ const char *image_backward_weights(const void *arguments) {
 				const float *dy = a.dy + (n * blocks * plane + h * a.width) * BLOCK;
 				float *taps = dw + (size_t)k * image_taps * a.out;
 				int b = 0;
-				for (; b + 2 <= blocks; b += 2)
-					image_row_gradient<2>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
+				for (; b + gradient_blocks <= blocks; b += gradient_blocks)
+					image_row_gradient<gradient_blocks>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
 				if (b < blocks) image_row_gradient<1>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
 			}
 			if (h + 1 < (size_t)a.height && i + 1 < end) continue;
