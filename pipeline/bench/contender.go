@@ -95,6 +95,7 @@ func (c *contender) read(ctx context.Context, into any) error {
 			return ctx.Err()
 		case line, ok := <-c.lines:
 			if !ok {
+				c.close() // waits for its last words
 				return fmt.Errorf("%s ended: %s", c.name, c.stderr.last())
 			}
 			if !strings.HasPrefix(line, "{") {
@@ -129,7 +130,8 @@ func (c *contender) peak() float64 {
 	return kibibytes / 1024
 }
 
-// close ends the contender. What it says at its end is of no more interest.
+// close ends the contender, if that has not been done. What it says at its end
+// is of no more interest.
 func (c *contender) close() error {
 	c.in.Close()
 	// One that does not listen is ended; the context that it was started with

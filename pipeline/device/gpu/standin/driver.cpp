@@ -10,6 +10,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <set>
 
 #include "ledger.h"
@@ -47,6 +48,7 @@ struct marker {
 	double at = 0;  // seconds
 };
 struct stream {
+	pthread_t maker = pthread_self();  // work comes from this thread only
 	bool blocking = true;
 	std::deque<operation> queue;
 	graph *capture = nullptr;
@@ -62,7 +64,6 @@ struct event {
 };
 
 struct context {
-	pthread_t owner;
 	standin::ledger ledger;
 	standin::device_memory memory;
 	std::map<void *, size_t> pinned;
@@ -102,11 +103,12 @@ CUresult begin(const char *call, const std::string &detail, bool needs_context =
 	}
 	if (!needs_context) return CUDA_SUCCESS;
 	if (!current) return fault(CUDA_ERROR_INVALID_CONTEXT, std::string(call) + " without a context");
-	if (!pthread_equal(current->owner, pthread_self()))
-		current->ledger.fault(std::string(call) + " on another thread than the one that made the context");
 	return current->lost;
 }
-#define BEGIN(...) \
+// Threads that share a context call one after another.
+std::recursive_mutex calls;
+#define BEGIN(...)                                      \
+	std::lock_guard<std::recursive_mutex> alone(calls); \
 	if (CUresult status = begin(__func__, __VA_ARGS__)) return status
 
 void add(const void *handle, const char *kind) { current->handles[(void *)handle] = kind; }
@@ -163,6 +165,7 @@ CUresult run_all() {
 // what was freed by then is the caller's fault at this call.
 CUresult submit(stream *s, operation o, standin::count kind) {
 	if (std::string why = wrong(o); !why.empty()) return fault(CUDA_ERROR_INVALID_VALUE, why);
+	if (!pthread_equal(s->maker, pthread_self())) current->ledger.fault(o.name + " into a stream that another thread made");
 	if (s->capture) {
 		if (!pthread_equal(s->capturer, pthread_self())) return fault(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, o.name + " into another thread's capture");
 		current->ledger.counts[standin::GRAPH_NODES]++;
@@ -237,8 +240,12 @@ std::vector<std::string> left(context *c) {
 
 EXPORTED int standin_enter(const char *call, const char *detail) { return standin::enter(call, detail); }
 EXPORTED bool standin_context() { return current; }
-EXPORTED bool standin_known(const void *at, size_t bytes) { return current->memory.wrong((CUdeviceptr)at, bytes).empty(); }
+EXPORTED bool standin_known(const void *at, size_t bytes) {
+	std::lock_guard<std::recursive_mutex> alone(calls);
+	return current->memory.wrong((CUdeviceptr)at, bytes).empty();
+}
 EXPORTED CUresult standin_submit(CUstream handle, const char *name, const standin_range *ranges, int count, const std::function<void()> &work) {
+	std::lock_guard<std::recursive_mutex> alone(calls);
 	if (!current) return fault(CUDA_ERROR_INVALID_CONTEXT, std::string(name) + " without a context");
 	STREAM(s, handle);
 	return submit(s, {name, std::vector<standin_range>(ranges, ranges + count), work}, standin::LAUNCHES);
@@ -291,7 +298,6 @@ ENTRY cuDeviceComputeCapability(int *major, int *minor, CUdevice) {
 
 static context *new_context() {
 	context *c = new context;
-	c->owner = pthread_self();
 	contexts.insert(c);
 	return c;
 }
