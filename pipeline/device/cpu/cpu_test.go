@@ -228,7 +228,8 @@ func TestWrongOperands(t *testing.T) {
 	d, other := openTest(t, 1, isa.Detect()), openTest(t, 1, isa.Detect())
 	pool := must(d.NewGlobalPool(device.GlobalPoolSpec{Batch: 2, Height: 3, Width: 3, Channels: 8}))(t)
 	x, y := upload(t, d, 2, 3, 3, 8), upload(t, d, 2, 1, 1, 8)
-	dense := must(d.NewDense(device.DenseSpec{Batch: 2, Height: 1, Width: 1, Channels: 8, Out: 2}))(t)
+	wide := upload(t, d, 2, 1, 1, 16) // whole blocks with every instruction set
+	dense := must(d.NewDense(device.DenseSpec{Batch: 2, Height: 1, Width: 1, Channels: 16, Out: 2}))(t)
 	whole := must(d.NewVector(64))(t)
 	inference := must(d.NewConvolution(device.ConvolutionSpec{Batch: 1, Height: 4, Width: 4, In: 8, Out: 8, Kernel: 3, Stride: 1, Padding: 1, Inference: true}))(t)
 	for _, c := range []struct {
@@ -238,8 +239,8 @@ func TestWrongOperands(t *testing.T) {
 		{"shape", "y has shape 2×3×3×8, expected 2×1×1×8", pool.Forward(x, x)},
 		{"other device", "x is not an activation of this cpu device", pool.Forward(upload(t, other, 2, 3, 3, 8), y)},
 		{"nil", "x is not an activation", pool.Forward(nil, y)},
-		{"short vector", "w has 16 elements, expected 32", dense.Forward(y, whole.Slice(0, 16), whole, whole)},
-		{"unaligned vector", "w starts between multiples of 16", dense.Forward(y, whole.Slice(8, 64), whole, whole)},
+		{"short vector", "w has 16 elements, expected 32", dense.Forward(wide, whole.Slice(0, 16), whole, whole)},
+		{"unaligned vector", "w starts between multiples of 16", dense.Forward(wide, whole.Slice(8, 64), whole, whole)},
 		{"inference", "made for inference", inference.BackwardWeights(x, x, whole)},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
