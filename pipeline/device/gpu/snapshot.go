@@ -3,7 +3,7 @@
 package gpu
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"runtime"
 
@@ -46,13 +46,13 @@ func (d *Device) openCopier() (*copier, error) {
 	}()
 	err := c.do(func() (err error) {
 		if err = cu.SetCurrentContext(d.context); err != nil {
-			return err
+			return driver.Named("cuCtxSetCurrent", err)
 		}
 		if c.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
-			return err
+			return driver.Named("cuStreamCreate", err)
 		}
 		if c.made, err = cu.MakeEvent(cu.DisableTiming); err != nil {
-			return err
+			return driver.Named("cuEventCreate", err)
 		}
 		c.staging, err = driver.Pinned(stagingSize)
 		return err
@@ -64,10 +64,13 @@ func (d *Device) openCopier() (*copier, error) {
 	return c, nil
 }
 
-// close ends the thread and frees what the copier made but vectors.
+// close ends the thread and frees what the copier made but vectors. It returns
+// the first error: those behind it repeat it.
 func (c *copier) close() error {
 	err := c.do(func() error {
-		return errors.Join(c.failure, c.stream.Synchronize(), driver.Unpin(c.staging), cu.DestroyEvent(&c.made), c.stream.Destroy())
+		return cmp.Or(c.failure,
+			driver.Named("cuStreamSynchronize", c.stream.Synchronize()), driver.Unpin(c.staging),
+			driver.Named("cuEventDestroy", cu.DestroyEvent(&c.made)), driver.Named("cuStreamDestroy", c.stream.Destroy()))
 	})
 	close(c.work)
 	return err
@@ -99,12 +102,12 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 		}
 		copies[i] = to
 		if err := o.submit(launch{call: func() error {
-			return cu.MemcpyDtoDAsync(to.data, from, int64(4*to.length), d.stream)
+			return driver.Named("cuMemcpyDtoDAsync", cu.MemcpyDtoDAsync(to.data, from, int64(4*to.length), d.stream))
 		}}); err != nil {
 			return nil, err
 		}
 	}
-	if err := d.do(func() error { return c.made.Record(d.stream) }); err != nil {
+	if err := d.do(func() error { return driver.Named("cuEventRecord", c.made.Record(d.stream)) }); err != nil {
 		return nil, fmt.Errorf("snapshot: record an event: %w", err)
 	}
 	return copies, c.do(func() error {
@@ -112,7 +115,7 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 			return c.failure
 		}
 		if err := c.stream.Wait(c.made, 0); err != nil {
-			return fmt.Errorf("snapshot: wait for an event: %w", err)
+			return fmt.Errorf("snapshot: wait for an event: %w", driver.Named("cuStreamWaitEvent", err))
 		}
 		return nil
 	})
@@ -123,9 +126,9 @@ func (c *copier) download(from cu.DevicePtr, values []byte) {
 	c.do(func() error {
 		for at := 0; at < len(values) && c.failure == nil; at += stagingSize {
 			length := min(len(values)-at, stagingSize)
-			err := cu.MemcpyDtoHAsync(pointer(c.staging), from+cu.DevicePtr(at), int64(length), c.stream)
+			err := driver.Named("cuMemcpyDtoHAsync", cu.MemcpyDtoHAsync(pointer(c.staging), from+cu.DevicePtr(at), int64(length), c.stream))
 			if err == nil {
-				err = c.stream.Synchronize()
+				err = driver.Named("cuStreamSynchronize", c.stream.Synchronize())
 			}
 			if err != nil {
 				c.failure = fmt.Errorf("copy %d bytes of a snapshot: %w", length, err)
