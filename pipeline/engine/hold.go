@@ -50,6 +50,7 @@ func (m *Machine) TrainingLoop(data Data) (device.Loop, error) {
 		return nil, errors.New("loop: the network was built for inference only")
 	}
 	return m.hold(data, m.training, func() error {
+		m.inference.graph.Changed = true
 		m.seed = 0 // each dropout's own seed is then what it combines the step's with
 		return m.training.execute()
 	})
