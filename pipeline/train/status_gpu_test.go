@@ -206,7 +206,7 @@ func TestEveryStatusEndsTheRunWithItsName(t *testing.T) {
 			what := fmt.Sprintf("%s at call %d, %s %s", s.name, number, c.name, c.detail)
 			p.checkFailure(what, code, said, s.name)
 			// Two threads call, so that the numbers near it may be another's.
-			near := calls[max(0, number-1-4):min(len(calls), number+4)]
+			near := calls[max(0, number-1-64):min(len(calls), number+64)]
 			if !slices.ContainsFunc(near, func(c call) bool { return strings.Contains(said, c.name) }) {
 				t.Errorf("%s: %q does not name the call", what, said)
 			}
