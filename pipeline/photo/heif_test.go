@@ -68,6 +68,7 @@ func TestCheckHEIF(t *testing.T) {
 			{"a size of nothing", edited(t, data, "ispe", 4, 0, 0, 0, 0), unverified, Corrupt, 0, 0},
 			{"another size", edited(t, data, "ispe", 4, wide...), unverified, Corrupt, 320, 120},
 			{"the size of a bomb", edited(t, data, "ispe", 4, 0x7f, 0xff, 0xff, 0xff), unverified, TooLarge, 1<<31 - 1, 120},
+			{"sides whose product overflows", edited(t, data, "ispe", 4, bytes.Repeat([]byte{0xff}, 8)...), unverified, TooLarge, 1<<32 - 1, 1<<32 - 1},
 		} {
 			info := Check(test.data, test.limits)
 			if info.Format != "heif" || info.Problem != test.problem || info.Width != test.width || info.Height != test.height {

@@ -115,30 +115,29 @@ type format struct {
 	// recognised but not let in.
 	header func(data []byte) (header, *Rejection)
 	// check reads all of the file as strictly as can be; the header has been
-	// found good and small enough. nil is a format that libvips alone decodes.
+	// found good and small enough. nil is a format that libvips alone decodes,
+	// so that damage may stay unseen, see Limits.Unverified.
 	check func(data []byte, head header, limits Limits) *Rejection
-	// unverified says that check cannot find all damage, see Limits.
-	unverified bool
 }
 
 // formats are those that are recognised. What is let in are the formats that
 // libvips reads with loaders that it trusts with strangers' files and that can
-// be checked here to the last byte; HEIF, which cannot, only on request. SVG, PDF and all that ImageMagick would be
-// asked for (BMP among it) stay out.
+// be checked here to the last byte; HEIF, which cannot, only on request. SVG,
+// PDF and all that ImageMagick would be asked for (BMP among it) stay out.
 var formats = []format{
-	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG, false},
-	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG, false},
-	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF, false},
-	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP, false},
-	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF, false},
-	{"bmp", prefix("BM"), nil, nil, false},
-	{"heif", isHEIF, heifHeader, nil, true},
-	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil, false},
-	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil, false},
-	{"psd", prefix("8BPS"), nil, nil, false},
-	{"ico", prefix("\x00\x00\x01\x00"), nil, nil, false},
-	{"pdf", prefix("%PDF"), nil, nil, false},
-	{"svg", isSVG, nil, nil, false},
+	{"jpeg", prefix("\xff\xd8\xff"), jpegHeader, checkJPEG},
+	{"png", prefix("\x89PNG\r\n\x1a\n"), pngHeader, checkPNG},
+	{"gif", prefix("GIF87a", "GIF89a"), gifHeader, checkGIF},
+	{"webp", func(data []byte) bool { return prefix("RIFF")(data) && len(data) >= 12 && string(data[8:12]) == "WEBP" }, webpHeader, checkWebP},
+	{"tiff", prefix("II*\x00", "MM\x00*"), tiffHeader, checkTIFF},
+	{"bmp", prefix("BM"), nil, nil},
+	{"heif", isHEIF, heifHeader, nil},
+	{"jxl", prefix("\xff\x0a", "\x00\x00\x00\x0cJXL \r\n\x87\n"), nil, nil},
+	{"jp2", prefix("\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"), nil, nil},
+	{"psd", prefix("8BPS"), nil, nil},
+	{"ico", prefix("\x00\x00\x01\x00"), nil, nil},
+	{"pdf", prefix("%PDF"), nil, nil},
+	{"svg", isSVG, nil, nil},
 }
 
 func prefix(magics ...string) func(data []byte) bool {
@@ -200,7 +199,7 @@ func examine(data []byte, limits Limits) (info Info, head header, rejection *Rej
 	switch {
 	case format.header == nil:
 		return info, head, reject(Unsupported, "%s is not let in", format.name)
-	case format.unverified && !limits.Unverified:
+	case format.check == nil && !limits.Unverified:
 		return info, head, reject(Unsupported, "%s cannot be checked for damage", format.name)
 	}
 	if head, rejection = format.header(data); rejection != nil {
@@ -210,7 +209,7 @@ func examine(data []byte, limits Limits) (info Info, head header, rejection *Rej
 	switch {
 	case min(head.width, head.height) < limits.MinimumSide:
 		return info, head, reject(TooSmall, "%d×%d px, a side is below %d px", info.Width, info.Height, limits.MinimumSide)
-	case int64(head.width)*int64(head.height) > limits.pixels():
+	case float64(head.width)*float64(head.height) > float64(limits.pixels()): // as integers it may overflow
 		return info, head, reject(TooLarge, "%d×%d px, more than %d megapixels", info.Width, info.Height, limits.MaximumMegapixels)
 	}
 	if format.check != nil {
