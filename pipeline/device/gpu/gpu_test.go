@@ -13,6 +13,9 @@ import (
 	"catdog/pipeline/device/gpu/cudnn"
 )
 
+// OpenForTest is open, for the tests outside of the package.
+var OpenForTest = open
+
 // open is the machine's GPU, or the stand-in where LD_LIBRARY_PATH has one.
 func open(t *testing.T, o Options) *Device {
 	t.Helper()

@@ -49,29 +49,12 @@ func planned(source *augment.Source, epoch int) device.Pass {
 	return device.Pass{Samples: samples, Mixes: mixes, Schedule: make([]device.Schedule, source.Steps())}
 }
 
-func openGPU(t *testing.T, o gpu.Options) *gpu.Device {
-	t.Helper()
-	if _, err := gpu.Describe(o); err != nil {
-		t.Skip(err)
-	}
-	d, err := gpu.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
-
 // Inputs and targets are those of augment.Source.Batch, to the bit in float32,
 // whatever is drawn and at every level of shrinking; the logits are scored.
 func TestLoopMakesTheBatchesOfAugment(t *testing.T) {
 	for _, side := range [][2]int{{20, 27}, {9, 7}, {5, 4}} {
 		const batch = 5
-		d := openGPU(t, gpu.Options{Precision: "float32"})
+		d := gpu.OpenForTest(t, gpu.Options{Precision: "float32"})
 		pixels, source, o := pictures(t, side[0], side[1], batch)
 		input, _ := d.NewActivation(batch, side[0], side[1], 3)
 		targets, _ := d.NewVector(3 * batch)
@@ -150,7 +133,7 @@ func scored(logits, targets []float32, classes int) (loss float64, correct int) 
 // inputs without an image count for nothing.
 func TestLoopRunsFromAnyBatchAndStops(t *testing.T) {
 	const batch = 4
-	d := openGPU(t, gpu.Options{Precision: "bfloat16"})
+	d := gpu.OpenForTest(t, gpu.Options{Precision: "bfloat16"})
 	pixels, source, o := pictures(t, 8, 8, batch)
 	input, _ := d.NewActivation(batch, 8, 8, 3)
 	targets, _ := d.NewVector(3 * batch)
