@@ -108,7 +108,7 @@ func (w workload) gradients(d device.Device) (loss float64, gradients []weights.
 
 // agreement compares the GPU's loss and gradients with the CPU's.
 func (s *session) agreement() error {
-	for _, w := range workloads() {
+	for _, w := range s.workloads() {
 		expected, about, err := weights.Read(w.expectation(s.bundle))
 		if err != nil {
 			return err

@@ -33,7 +33,8 @@ type findings struct {
 
 // A section is some findings that belong together.
 type section struct {
-	name string
+	key  string // what it is asked for by
+	name string // its heading
 	find func() error
 }
 

@@ -3,7 +3,8 @@
 //
 //	proof expect FOLDER            where the bundle is made: the CPU's losses and gradients
 //	proof photos PACK ZIP BYTES    where the bundle is made: a pack's images as JPEGs, of at most so many bytes
-//	proof one BUNDLE               on the machine: agreement, determinism, resumption, memory, speed
+//	proof one BUNDLE [NAME...]     on the machine: agreement, determinism, memory, speed; or the
+//	                               named of these, on the named of the networks
 //	proof three BUNDLE             on the machine: training on the photos, time to accuracy
 //
 // Part two, PyTorch on the same networks, is compiled.py. Each part writes one
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -33,10 +35,10 @@ func main() {
 		if most, err = strconv.Atoi(arguments[3]); err == nil {
 			err = packPhotos(arguments[1], arguments[2], most)
 		}
-	case len(arguments) == 2 && (arguments[0] == "one" || arguments[0] == "three"):
-		err = prove(ctx, arguments[0], arguments[1])
+	case len(arguments) >= 2 && arguments[0] == "one" || len(arguments) == 2 && arguments[0] == "three":
+		err = prove(ctx, arguments[0], arguments[1], arguments[2:])
 	default:
-		fmt.Fprintln(os.Stderr, "usage: proof expect FOLDER | photos PACK ZIP BYTES | one BUNDLE | three BUNDLE")
+		fmt.Fprintln(os.Stderr, "usage: proof expect FOLDER | photos PACK ZIP BYTES | one BUNDLE [NAME...] | three BUNDLE")
 		os.Exit(2)
 	}
 	if err != nil {
@@ -55,9 +57,17 @@ type session struct {
 	ctx     context.Context
 	bundle  string // folder
 	scratch string // folder, removed in the end
+	only    []string
 }
 
-func prove(ctx context.Context, part, bundle string) (err error) {
+// wants says whether a section or a network is among those that were named; of
+// those that none was named of, all are wanted.
+func (s *session) wants(name string, all []string) bool {
+	named := func(other string) bool { return slices.Contains(s.only, other) }
+	return named(name) || !slices.ContainsFunc(all, named)
+}
+
+func prove(ctx context.Context, part, bundle string, only []string) (err error) {
 	out := os.Getenv("OUT")
 	if out == "" {
 		out = "."
@@ -69,20 +79,27 @@ func prove(ctx context.Context, part, bundle string) (err error) {
 	defer os.RemoveAll(scratch)
 	ctx, stop := context.WithTimeout(ctx, limit)
 	defer stop()
-	s := &session{&findings{Part: part, folder: out}, ctx, bundle, scratch}
+	s := &session{&findings{Part: part, folder: out}, ctx, bundle, scratch, only}
 	if err := s.machine(); err != nil {
 		return err
 	}
 	sections := []section{
-		{"Agreement with the CPU", s.agreement},
-		{"The same bytes again", s.determinism},
-		{"Out of memory", s.shortage},
-		{"Speed", s.speed},
+		{"agreement", "Agreement with the CPU", s.agreement},
+		{"determinism", "The same bytes again", s.determinism},
+		{"memory", "Out of memory", s.shortage},
+		{"speed", "Speed", s.speed},
 	}
 	if part == "three" {
-		sections = []section{{"Photos", s.photos}}
+		sections = []section{{"photos", "Photos", s.photos}}
+	}
+	var keys []string
+	for _, section := range sections {
+		keys = append(keys, section.key)
 	}
 	for _, section := range sections {
+		if !s.wants(section.key, keys) {
+			continue
+		}
 		if err := s.run(section); err != nil {
 			return err
 		}

@@ -203,7 +203,7 @@ func (s *session) speed() error {
 	if err != nil {
 		return err
 	}
-	for _, w := range workloads() {
+	for _, w := range s.workloads() {
 		if err := s.speedOf(w, w.recipe(all)); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}

@@ -53,6 +53,20 @@ func workloads() []workload {
 	return all
 }
 
+// workloads are those that the session is asked for.
+func (s *session) workloads() (wanted []workload) {
+	var names []string
+	for _, w := range workloads() {
+		names = append(names, w.name)
+	}
+	for i, w := range workloads() {
+		if s.wants(names[i], names) {
+			wanted = append(wanted, w)
+		}
+	}
+	return wanted
+}
+
 // recipe is how the workloads are trained: the photos' experiment's, with their
 // network and batch. compiled.py has the same optimiser.
 func (w workload) recipe(all *params.Params) *params.Params {
