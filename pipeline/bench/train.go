@@ -36,21 +36,14 @@ type workload struct {
 }
 
 var workloads = map[string]workload{
-	"four-blocks": {"four blocks", 64, params.Network{
-		Height: 64, Width: 64,
-		Channels: []int{32, 64, 128, 256}, Residuals: []int{0, 0, 0, 0}, Pools: []int{2, 2, 2, 2},
-		Head: "flatten", Dropout: 0.5,
-	}},
-	"residual": {"residual", 128, params.Network{
-		Height: 64, Width: 64,
-		Channels: []int{32, 64, 128, 256}, Residuals: []int{0, 1, 1, 1}, Pools: []int{2, 2, 2, 2},
-		Head: "maximum",
-	}},
-	smallResidual: {"residual, 32×32", 128, params.Network{
-		Height: 32, Width: 32,
-		Channels: []int{32, 64, 128, 256}, Residuals: []int{0, 1, 1, 1}, Pools: []int{2, 2, 2, 2},
-		Head: "maximum",
-	}},
+	"four-blocks": {"four blocks", 64, network.FourBlocks()},
+	"residual":    {"residual", 128, network.Residual()},
+	smallResidual: {"residual, 32×32", 128, small(network.Residual())},
+}
+
+func small(n params.Network) params.Network {
+	n.Height, n.Width = 32, 32
+	return n
 }
 
 // The optimiser of all contenders.

@@ -116,11 +116,19 @@ type Loop interface {
 	// when ctx ends, which is not an error; it returns how many batches were
 	// done.
 	Run(ctx context.Context, pass Pass, first int, score Score, done func(batches int)) (Score, int, error)
-	// Measure repeats the last batch once, which trains on it again, and
-	// returns the sum of the times that the device's single pieces of work
-	// took, in seconds, and how many there were.
-	Measure() (seconds float64, pieces int, err error)
+	// Measure repeats the last batch once, which trains on it again, with the
+	// device's single pieces of work one at a time.
+	Measure() (Effort, error)
 	Close() error
+}
+
+// An Effort is what a batch takes.
+type Effort struct {
+	Seconds float64 // the sum of the pieces' own times
+	Pieces  int
+	// Bytes is the least that can be moved: all that each operation reads and
+	// writes, once.
+	Bytes int64
 }
 
 // OutOfMemory is the error of a device that has no room for something.
@@ -138,6 +146,9 @@ type Measurer interface {
 	// memory build asked it for, in bytes, and how much there is for this
 	// device, what it has in use included.
 	Measure(build func(Device) error) (need, available int64, err error)
+	// Peaks are the most floating-point operations and bytes that the device
+	// can compute and move in a second; 0 where that is unknown.
+	Peaks() (operations, bytes float64, err error)
 	// Memory is how much is in use, in bytes. Nothing is given back before
 	// Close: it is the most so far, too.
 	Memory() int64

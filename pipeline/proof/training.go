@@ -159,41 +159,49 @@ func sameBytes(a, b string) (bool, error) {
 	return bytes.Equal(one, other), err
 }
 
-// shortage asks for ever larger batches until the memory is too small.
-func (s *session) shortage() error {
-	w := workloads()[1]
-	for batch := 1 << 14; batch <= 1<<26; batch *= 4 {
-		err := w.build(batch)
-		if err == nil {
-			continue
+// shortage trains while something else has all but a rest of the memory.
+func (s *session) shortage() (err error) {
+	piece := 1 << 28 // floats: the rest is below 1 GiB
+	if tiny() {
+		piece = 1 << 14
+	}
+	other, err := model.Device(params.Train{Device: "gpu", Precision: "auto"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, other.Close()) }()
+	taken := 0
+	for ; ; taken++ {
+		if _, err := other.NewVector(piece); errors.As(err, new(*device.OutOfMemory)) {
+			break
+		} else if err != nil {
+			return err
 		}
-		text := err.Error()
-		return s.must(fmt.Sprintf("a batch of %d images", batch), text, "", "how much was needed, and CUDA_ERROR_OUT_OF_MEMORY",
-			strings.Contains(text, "CUDA_ERROR_OUT_OF_MEMORY") && strings.Contains(text, "B"))
 	}
-	return errors.New("no batch was too large")
-}
-
-// build makes a workload's network for a batch, and lets go of it.
-func (w workload) build(batch int) (err error) {
-	d, err := model.Device(params.Train{Device: "gpu", Precision: "auto"})
+	all, err := s.parameters("dogs-vs-cats", "64px")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	return w.buildOn(d, batch)
-}
-
-func (w workload) buildOn(d device.Device, batch int) error {
-	description, err := network.New(w.network, classes)
+	w := workloads()[1]
+	folder := filepath.Join(s.scratch, "shortage")
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	if err := w.writePack(folder); err != nil {
+		return err
+	}
+	data, err := input(folder)
 	if err != nil {
 		return err
 	}
-	trainer, err := engine.New(description, d, engine.Options{Batch: batch, Optimizer: "sgd", Momentum: 0.9})
-	if err != nil {
-		return err
+	text := "it trained"
+	if lack := s.train(s.ctx, w.recipe(all), data, filepath.Join(folder, "model")); lack != nil {
+		text = lack.Error()
 	}
-	return trainer.Close()
+	what := fmt.Sprintf("training with a batch of %d while another program holds %.1f GB", w.batch, 4e-9*float64(taken)*float64(piece))
+	return s.must(what, text, "", "CUDA_ERROR_OUT_OF_MEMORY, how much is needed, and whether a smaller batch fits",
+		strings.Contains(text, "CUDA_ERROR_OUT_OF_MEMORY") && strings.Contains(text, "train.batch"))
 }
 
 // speed trains the workloads with the stage, augmentation, validation and
@@ -235,6 +243,7 @@ func (s *session) speedOf(w workload, p *params.Params) error {
 		return err
 	}
 	var measured struct {
+		GPU    record.Accelerator
 		Epochs []struct {
 			ImagesPerSecond float64 `json:"images_per_second"`
 		} `json:"epochs"`
@@ -252,6 +261,23 @@ func (s *session) speedOf(w workload, p *params.Params) error {
 		s.found(what+", median of the epochs but the first", rates[len(rates)/2], "images/s"),
 		s.found(what+", slowest and fastest epoch", fmt.Sprintf("%.0f to %.0f", rates[0], rates[len(rates)-1]), "images/s"),
 		s.found(what+", whole training of "+fmt.Sprint(w.epochs)+" epochs, from opening the pack to the model on disk", took, "s"),
+		s.busy(what, measured.GPU),
 		s.found(what+", runtime.json", json.RawMessage(text), ""),
+	)
+}
+
+// busy says how much of the time and of the GPU the training used.
+func (s *session) busy(what string, gpu record.Accelerator) error {
+	bar, asked := what+", busy share of the training's wall time, validation and checkpoints included", 0.98
+	err := s.found(bar, gpu.BusyShare, "")
+	if !tiny() {
+		err = s.must(bar, gpu.BusyShare, "", fmt.Sprintf("≥ %g", asked), gpu.BusyShare >= asked)
+	}
+	return errors.Join(err,
+		s.found(what+", launches a step", float64(gpu.StepLaunches), ""),
+		s.found(what+", least bytes a step moves", float64(gpu.StepBytes)/1e6, "MB"),
+		s.found(what+", share of the arithmetic peak", gpu.ArithmeticShare, ""),
+		s.found(what+", share of the memory's peak", gpu.MemoryShare, ""),
+		s.found(what+", memory in use", float64(gpu.MemoryBytes)/1e6, "MB"),
 	)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"catdog/pipeline/network"
 	"catdog/pipeline/pack"
 	"catdog/pipeline/params"
 )
@@ -27,18 +28,9 @@ func tiny() bool { return os.Getenv("PROOF_TINY") == "1" }
 
 func workloads() []workload {
 	all := []workload{
-		{"four-blocks", params.Network{
-			Height: 64, Width: 64, Channels: []int{32, 64, 128, 256}, Residuals: []int{0, 0, 0, 0}, Pools: []int{2, 2, 2, 2},
-			Head: "flatten", Dropout: 0.5,
-		}, 512, 72, 32 * 512, 40},
-		{"residual", params.Network{
-			Height: 64, Width: 64, Channels: []int{32, 64, 128, 256}, Residuals: []int{0, 1, 1, 1}, Pools: []int{2, 2, 2, 2},
-			Head: "maximum",
-		}, 512, 72, 32 * 512, 30},
-		{"192px", params.Network{
-			Height: 192, Width: 192, Channels: []int{32, 64, 128, 256, 512}, Residuals: []int{0, 1, 1, 1, 1}, Pools: []int{2, 2, 2, 2, 2},
-			Head: "maximum",
-		}, 128, 208, 32 * 128, 15},
+		{"four-blocks", network.FourBlocks(), 512, 72, 32 * 512, 40},
+		{"residual", network.Residual(), 512, 72, 32 * 512, 30},
+		{"192px", network.Large(), 128, 208, 32 * 128, 15},
 	}
 	if tiny() {
 		for i := range all {

@@ -194,7 +194,7 @@ func TestGPUSaysHowBusyItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := file.GPU
-	if !(a.BusyShare > 0 && a.StepSeconds > 0 && a.PredictionSeconds > 0 && a.TeraFLOPS > 0) || a.MemoryBytes <= 0 || a.StepLaunches <= a.PredictionLaunches {
+	if !(a.BusyShare > 0 && a.StepSeconds > 0 && a.PredictionSeconds > 0 && a.TeraFLOPS > 0 && a.ArithmeticShare > 0 && a.MemoryShare > 0) || a.MemoryBytes <= 0 || a.StepLaunches <= a.PredictionLaunches {
 		t.Errorf("%+v", a)
 	}
 	t.Logf("a step of the small network: %d launches", a.StepLaunches)

@@ -168,24 +168,42 @@ func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error)
 
 // measure is how busy the device was since hold: it takes the times of a step's
 // and a prediction's single pieces of work, and leaves the trainer as it was.
-func (h *held) measure(multiplyAdds int) (a record.Accelerator, err error) {
+func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerator, err error) {
 	if h.steps == 0 || h.predictions == 0 {
 		return a, nil
 	}
 	wall := time.Since(h.begun).Seconds()
 	before := h.holder.State()
-	if a.StepSeconds, a.StepLaunches, err = h.training.Measure(); err != nil {
+	step, err := h.training.Measure()
+	if err != nil {
 		return a, fmt.Errorf("measure a step: %w", err)
 	}
 	if err := h.holder.SetState(before); err != nil {
 		return a, fmt.Errorf("measure a step: %w", err)
 	}
-	if a.PredictionSeconds, a.PredictionLaunches, err = h.validation.Measure(); err != nil {
+	prediction, err := h.validation.Measure()
+	if err != nil {
 		return a, fmt.Errorf("measure a prediction: %w", err)
 	}
-	a.WallSeconds = wall
-	a.BusyShare = (float64(h.steps)*a.StepSeconds + float64(h.predictions)*a.PredictionSeconds) / wall
+	operations, bytes, err := d.Peaks()
+	if err != nil {
+		return a, err
+	}
 	// Forward, and backward to inputs and to weights: three times as much.
-	a.TeraFLOPS = 2 * 3 * float64(multiplyAdds) / a.StepSeconds / 1e12
-	return a, nil
+	rate := 2 * 3 * float64(multiplyAdds) / step.Seconds
+	share := func(done, most float64) float64 {
+		if most == 0 {
+			return 0
+		}
+		return done / most
+	}
+	return record.Accelerator{
+		BusyShare:   (float64(h.steps)*step.Seconds + float64(h.predictions)*prediction.Seconds) / wall,
+		WallSeconds: wall,
+		StepSeconds: step.Seconds, StepLaunches: step.Pieces, StepBytes: step.Bytes,
+		PredictionSeconds: prediction.Seconds, PredictionLaunches: prediction.Pieces,
+		TeraFLOPS:       rate / 1e12,
+		ArithmeticShare: share(rate, operations), MemoryShare: share(float64(step.Bytes)/step.Seconds, bytes),
+		MemoryBytes: d.Memory(),
+	}, nil
 }

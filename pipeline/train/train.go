@@ -170,13 +170,10 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	if err := l.run(ctx); err != nil {
 		return "", err
 	}
-	if holding != nil {
-		a, err := holding.measure(p.Batch * description.MultiplyAdds())
+	if measurer, can := d.(device.Measurer); can && holding != nil {
+		a, err := holding.measure(measurer, p.Batch*description.MultiplyAdds())
 		if err != nil {
 			return "", err
-		}
-		if measurer, can := d.(device.Measurer); can {
-			a.MemoryBytes = measurer.Memory()
 		}
 		l.recorder.Accelerated(a)
 	}

@@ -68,6 +68,9 @@ func (c *convolution) shape() cudnn.Shape {
 // operations need, behind a place for the weights' gradient in elements.
 func (c *convolution) plan() (err error) {
 	d := c.device
+	if places := float64(c.Batch) * max(float64(c.Height*c.Width*c.in), float64(c.height*c.width*c.out)); places >= cudnn.Most {
+		return fmt.Errorf("%v: %.0f elements are more than cuDNN takes (a smaller train.batch has fewer)", c.shape(), places)
+	}
 	if c.cudnn, err = d.cudnn.NewConvolution(c.shape()); err != nil {
 		return err
 	}

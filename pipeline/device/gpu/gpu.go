@@ -325,6 +325,28 @@ type workspace struct {
 	data       cu.DevicePtr
 }
 
+// operations are what a multiprocessor's tensor cores compute in a clock cycle,
+// multiplications and additions of bfloat16 with sums in float32, by compute
+// capability: from NVIDIA's white papers on Ampere, Ada and Hopper.
+var operations = map[int]float64{80: 2048, 86: 512, 87: 1024, 89: 512, 90: 4096}
+
+// Peaks are what tensor cores and memory do at their highest clocks.
+func (d *Device) Peaks() (operationsPerSecond, bytesPerSecond float64, err error) {
+	var found [4]float64
+	err = d.do(func() error {
+		for i, part := range []cu.DeviceAttribute{cu.MultiprocessorCount, cu.ClockRate, cu.MemoryClockRate, cu.GlobalMemoryBusWidth} {
+			value, err := d.gpu.Attribute(part)
+			if err != nil {
+				return fmt.Errorf("ask for the peaks: %w", driver.Named("cuDeviceGetAttribute", err))
+			}
+			found[i] = float64(value)
+		}
+		return nil
+	})
+	// Clocks are in kHz, the bus' width in bits; memory moves twice a cycle.
+	return operations[d.capability] * found[0] * found[1] * 1e3, 2 * found[2] * 1e3 * found[3] / 8, err
+}
+
 // Memory is what has been allocated.
 func (d *Device) Memory() int64 { return d.inUse }
 

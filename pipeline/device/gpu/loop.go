@@ -254,25 +254,26 @@ func (l *loop) launch(count, window int) error {
 	return nil
 }
 
-func (l *loop) Measure() (seconds float64, pieces int, err error) {
+func (l *loop) Measure() (effort device.Effort, err error) {
 	if l.steps == 0 {
-		return 0, 0, errors.New("measure a step: none has run")
+		return effort, errors.New("measure a step: none has run")
 	}
 	l.setState(l.steps-1, device.Score{})
 	if err := l.send(stateSize); err != nil {
-		return 0, 0, err
+		return effort, err
 	}
 	t := &timing{}
 	l.device.timed = t
 	err = l.submit()
 	l.device.timed = nil
-	return seconds, t.pieces(), errors.Join(err, l.device.do(func() error {
+	effort.Pieces, effort.Bytes = t.pieces(), t.bytes
+	return effort, errors.Join(err, l.device.do(func() error {
 		if err := l.device.wait(); err != nil {
 			return errors.Join(err, t.close())
 		}
 		times, err := t.each()
 		for _, time := range times {
-			seconds += time
+			effort.Seconds += time
 		}
 		return errors.Join(err, t.close())
 	}))

@@ -171,8 +171,8 @@ func TestLoopRunsFromAnyBatchAndStops(t *testing.T) {
 	if submitted != 2 {
 		t.Errorf("the work was submitted %d times, want once to run and once to capture", submitted)
 	}
-	if seconds, pieces, err := l.Measure(); err != nil || pieces != 2 || !(seconds > 0) {
-		t.Errorf("a step of %d pieces takes %g s: %v", pieces, seconds, err)
+	if effort, err := l.Measure(); err != nil || effort.Pieces != 2 || !(effort.Seconds > 0) || effort.Bytes == 0 {
+		t.Errorf("a step takes %+v: %v", effort, err)
 	}
 	pass.Schedule = pass.Schedule[1:]
 	if _, _, err := l.Run(context.Background(), pass, 0, device.Score{}, func(int) {}); err == nil {

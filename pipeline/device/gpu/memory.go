@@ -163,6 +163,7 @@ func (o *operands) activation(name string, x device.Activation, n, h, w, c int) 
 	case a.n != n || a.h != h || a.w != w || a.c != c:
 		o.err = fmt.Errorf("%s: %s has shape %d×%d×%d×%d, expected %d×%d×%d×%d", o.operation, name, a.n, a.h, a.w, a.c, n, h, w, c)
 	default:
+		o.device.timed.moves(o.device.element() * n * h * w * pitch(c))
 		return a.data
 	}
 	return 0
@@ -177,6 +178,7 @@ func (o *operands) vector(name string, x device.Vector, length int) cu.DevicePtr
 	case v.length < length:
 		o.err = fmt.Errorf("%s: %s has %d elements, expected %d", o.operation, name, v.length, length)
 	default:
+		o.device.timed.moves(4 * length)
 		return v.data
 	}
 	return 0

@@ -96,12 +96,17 @@ func (n *normalization) output(o *operands, x, skip, y device.Activation, before
 func (n *normalization) Backward(x, y, dy device.Activation, scale, shift device.Vector, dx device.Activation, dscale, dshift device.Vector) error {
 	o := n.device.operands("normalization backward")
 	in, dout, din := n.input(o, "input", x), n.result(o, "output's gradient", dy), n.input(o, "input's gradient", dx)
-	length := n.ParameterLen()
 	windows := n.Batch * ((n.Height + n.Pool - 1) / n.Pool) * ((n.Width + n.Pool - 1) / n.Pool)
-	return o.submit(
-		n.sums(n.Batch*n.height*n.width, "normalization_gradients", in, dout, n.partial, n.tickets, n.coefficients,
-			o.vector("scale's gradient", dscale, length), o.vector("shift's gradient", dshift, length),
-			n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU, length),
+	return o.submit(n.gradients(o, in, dout, dscale, dshift),
 		n.device.over(windows*n.channels/octet, "normalization_backward", in, dout, n.coefficients, din,
 			n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU))
+}
+
+// gradients launches what writes those of scale and shift, and the coefficients
+// of the input's.
+func (n *normalization) gradients(o *operands, in, dout cu.DevicePtr, dscale, dshift device.Vector) launch {
+	length := n.ParameterLen()
+	return n.sums(n.Batch*n.height*n.width, "normalization_gradients", in, dout, n.partial, n.tickets, n.coefficients,
+		o.vector("scale's gradient", dscale, length), o.vector("shift's gradient", dshift, length),
+		n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU, length)
 }

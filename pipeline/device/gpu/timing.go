@@ -13,7 +13,17 @@ import (
 
 // A timing takes the time on the GPU of everything that is queued, piece by
 // piece, each between two events. A nil timing takes none.
-type timing struct{ events []cu.Event }
+type timing struct {
+	events []cu.Event
+	bytes  int64 // that the operations read and write, each of their operands once
+}
+
+// moves counts bytes.
+func (t *timing) moves(bytes int) {
+	if t != nil {
+		t.bytes += int64(bytes)
+	}
+}
 
 // around queues a piece.
 func (t *timing) around(stream cu.Stream, queue func() error) error {

@@ -49,10 +49,15 @@ type Accelerator struct {
 	WallSeconds        float64 `json:"wall_seconds"`
 	StepSeconds        float64 `json:"step_kernel_seconds"` // a training batch
 	StepLaunches       int     `json:"step_launches"`
+	StepBytes          int64   `json:"step_least_bytes"`          // each operand of each operation once
 	PredictionSeconds  float64 `json:"prediction_kernel_seconds"` // a validation batch
 	PredictionLaunches int     `json:"prediction_launches"`
 	TeraFLOPS          float64 `json:"teraflops"` // of convolutions and dense layers, while a step computes
-	MemoryBytes        int64   `json:"memory_bytes"`
+	// Shares of what the device can do at most, while a step computes; 0 where
+	// that is unknown. A step's memory share is of StepBytes.
+	ArithmeticShare float64 `json:"arithmetic_share"`
+	MemoryShare     float64 `json:"memory_share"`
+	MemoryBytes     int64   `json:"memory_bytes"` // in use
 }
 
 // Accelerated sets runtime.json's entry gpu.

@@ -200,6 +200,9 @@ type Convolution struct {
 	descriptors *C.struct_convolution
 }
 
+// Most is one more than the elements that a tensor may have.
+const Most = 1 << 31
+
 // NewConvolution describes a convolution to cuDNN.
 func (h *Handle) NewConvolution(s Shape) (*Convolution, error) {
 	shape := C.struct_shape{

@@ -41,6 +41,11 @@ __device__ inline u16 bfloat16_bits(float x) {
 	return (u16)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+// Two of them, the first in the lower half.
+__device__ inline u32 bfloat16_pair(float low, float high) { return (u32)bfloat16_bits(low) | (u32)bfloat16_bits(high) << 16; }
+
+__device__ inline float half_of(u32 pair, u32 which) { return __uint_as_float(which ? pair & 0xffff0000u : pair << 16); }
+
 __device__ inline float load(float x) { return x; }
 __device__ inline float load(bfloat16 x) { return __uint_as_float((u32)x.bits << 16); }
 __device__ inline void store(float *to, float x) { *to = x; }
@@ -78,7 +83,7 @@ __device__ inline void store_octet(float *to, const octet &o) {
 
 __device__ inline void store_octet(bfloat16 *to, const octet &o) {
 	u32 pairs[4];
-	for (u32 i = 0; i < 4; i++) pairs[i] = (u32)bfloat16_bits(o.v[2 * i]) | (u32)bfloat16_bits(o.v[2 * i + 1]) << 16;
+	for (u32 i = 0; i < 4; i++) pairs[i] = bfloat16_pair(o.v[2 * i], o.v[2 * i + 1]);
 	uint4 a = {pairs[0], pairs[1], pairs[2], pairs[3]};
 	*(uint4 *)to = a;
 }
@@ -87,13 +92,26 @@ __device__ inline void store_octet(bfloat16 *to, const octet &o) {
 // octet a thread, in 64 rows at a time (threadIdx.x = row·4 + octet).
 const u32 SUM_CHANNELS = 32, SUM_OCTETS = SUM_CHANNELS / OCTET, SUM_ROWS = 256 / SUM_OCTETS;
 
-// Adds up a block's two sums for each channel, leaves them in
-// partial[blockIdx.y][2][channels], and says whether this block is the last of
-// those that share its channels to do so: then all partial sums are there.
+// Says whether this block is the last of those that share its channels to come
+// here: then all has been written that the others wrote before they came.
 // tickets has a number for each blockIdx.x, zero before and after.
+__device__ inline bool last_to_leave(u32 *tickets) {
+	__shared__ u32 last;
+	__threadfence();
+	__syncthreads();
+	if (threadIdx.x == 0) {
+		last = atomicAdd(&tickets[blockIdx.x], 1u) + 1 == gridDim.y;
+		if (last) tickets[blockIdx.x] = 0;
+	}
+	__syncthreads();
+	if (last) __threadfence();
+	return last;
+}
+
+// Adds up a block's two sums for each channel, leaves them in
+// partial[blockIdx.y][2][channels], and says whether this block is the last.
 __device__ inline bool leave_partial(const octet &a, const octet &b, u32 channels, float *partial, u32 *tickets) {
 	__shared__ float sums[2][SUM_ROWS][SUM_CHANNELS];
-	__shared__ u32 last;
 	u32 row = threadIdx.x / SUM_OCTETS, first = threadIdx.x % SUM_OCTETS * OCTET;
 	for (u32 i = 0; i < OCTET; i++) {
 		sums[0][row][first + i] = a.v[i];
@@ -111,15 +129,7 @@ __device__ inline bool leave_partial(const octet &a, const octet &b, u32 channel
 	u32 channel = blockIdx.x * SUM_CHANNELS + threadIdx.x % SUM_CHANNELS, kind = threadIdx.x / SUM_CHANNELS;
 	if (kind < 2 && channel < channels)
 		partial[((u64)blockIdx.y * 2 + kind) * channels + channel] = sums[kind][0][threadIdx.x % SUM_CHANNELS];
-	__threadfence();
-	__syncthreads();
-	if (threadIdx.x == 0) {
-		last = atomicAdd(&tickets[blockIdx.x], 1u) + 1 == gridDim.y;
-		if (last) tickets[blockIdx.x] = 0;
-	}
-	__syncthreads();
-	if (last) __threadfence();
-	return last;
+	return last_to_leave(tickets);
 }
 
 // For the last block: the sums over all parts of channel threadIdx.x %

@@ -16,5 +16,6 @@ namespace on_bfloat16 {
 typedef bfloat16 element;
 #define ON_ELEMENTS(name) name##_bfloat16
 #include "activations.h"
+#include "joined.cu"
 #undef ON_ELEMENTS
 }

@@ -42,6 +42,23 @@ __device__ inline void largest(const element *x, u64 at, u32 width, u32 channels
 	}
 }
 
+// A channel's statistics from the sums of x − pivot and of its square: the
+// coefficients of the affine map, and the running statistics.
+__device__ inline void finish_statistics(float *coefficients, const float *scale, const float *shift, float *running_mean,
+                                         float *running_variance, u32 channels, u32 c, double pivot, double total,
+                                         double total_squares, u32 rows, float epsilon, float momentum) {
+	double about = total / rows, deviations = total_squares - about * total;
+	if (deviations < 0) deviations = 0;
+	double mean = pivot + about, inverse = 1.0 / sqrt(deviations / rows + (double)epsilon);
+	double unbiased = deviations / (rows > 1 ? rows - 1 : 1), slope = (double)scale[c] * inverse;
+	coefficients[MEAN * channels + c] = (float)mean;
+	coefficients[INVERSE * channels + c] = (float)inverse;
+	coefficients[SLOPE * channels + c] = (float)slope;
+	coefficients[OFFSET * channels + c] = (float)((double)shift[c] - mean * slope);
+	running_mean[c] = (float)((double)momentum * running_mean[c] + (1.0 - (double)momentum) * mean);
+	running_variance[c] = (float)((double)momentum * running_variance[c] + (1.0 - (double)momentum) * unbiased);
+}
+
 // The batch's mean and variance in one pass, as sums of x and x² about the
 // channel's first value, which keeps digits where the mean is far from zero;
 // the coefficients of the affine map, and the running statistics.
@@ -66,16 +83,8 @@ KERNEL ON_ELEMENTS(normalization_statistics)(const element *x, float *partial, u
 	add_partial(channels, partial, &total, &total_squares);
 	c = blockIdx.x * SUM_CHANNELS + threadIdx.x;
 	if (threadIdx.x >= SUM_CHANNELS || c >= channels) return;
-	double about = total / rows, deviations = total_squares - about * total;
-	if (deviations < 0) deviations = 0;
-	double mean = (double)load(x[c]) + about, inverse = 1.0 / sqrt(deviations / rows + (double)epsilon);
-	double unbiased = deviations / (rows > 1 ? rows - 1 : 1), slope = (double)scale[c] * inverse;
-	coefficients[MEAN * channels + c] = (float)mean;
-	coefficients[INVERSE * channels + c] = (float)inverse;
-	coefficients[SLOPE * channels + c] = (float)slope;
-	coefficients[OFFSET * channels + c] = (float)((double)shift[c] - mean * slope);
-	running_mean[c] = (float)((double)momentum * running_mean[c] + (1.0 - (double)momentum) * mean);
-	running_variance[c] = (float)((double)momentum * running_variance[c] + (1.0 - (double)momentum) * unbiased);
+	finish_statistics(coefficients, scale, shift, running_mean, running_variance, channels, c, (double)load(x[c]), total, total_squares,
+	                  rows, epsilon, momentum);
 }
 
 // For inference: the affine map's coefficients from running statistics.

@@ -9,7 +9,6 @@
 #define THREADS_APART(name) EXPORT(name, false)
 #define THREADS_TOGETHER(name) EXPORT(name, true)
 
-
 using namespace on_float32;
 using namespace on_bfloat16;
 #define ON_BOTH(kind, name) kind(name##_float32) kind(name##_bfloat16)
@@ -38,3 +37,6 @@ ON_BOTH(THREADS_APART, normalization_backward)
 ON_BOTH(THREADS_APART, pool_forward)
 ON_BOTH(THREADS_APART, pool_backward)
 ON_BOTH(THREADS_APART, render_batch)
+THREADS_TOGETHER(joined_forward)
+THREADS_TOGETHER(joined_backward)
+THREADS_TOGETHER(joined_weights)

@@ -32,6 +32,10 @@ struct alignas(16) uint4 {
 	uint32_t x, y, z, w;
 };
 
+struct alignas(8) uint2 {
+	uint32_t x, y;
+};
+
 inline uint32_t __float_as_uint(float x) {
 	uint32_t bits;
 	memcpy(&bits, &x, sizeof bits);
@@ -57,6 +61,7 @@ struct fiber {
 	ucontext_t context;
 	state now;
 	uint64_t given;
+	uint32_t fragments[6];  // of a matrix product's two factors
 };
 inline std::vector<fiber> fibers;
 inline std::vector<char> stacks;
@@ -202,5 +207,24 @@ inline float __shfl_down_sync(unsigned mask, float v, unsigned distance) {
 	if (lane + distance < 32) memcpy(&v, &shim::fibers[me + distance].given, sizeof v);
 	shim::wait(shim::AT_WARP_EXCHANGE);
 	return v;
+}
+
+// The tensor cores' mma.m16n8k16 of bfloat16, as PTX's documentation lays out
+// its fragments: c += a·b, a 16×16, b 16×8.
+inline void shim_mma(float *c, const uint32_t *a, const uint32_t *b) {
+	unsigned me = shim::current, warp = me / 32 * 32, group = me % 32 / 4, place = me % 4;
+	memcpy(shim::fibers[me].fragments, a, 16);
+	memcpy(shim::fibers[me].fragments + 4, b, 8);
+	shim::wait(shim::AT_WARP_EXCHANGE);
+	auto half = [](uint32_t pair, unsigned which) { return __uint_as_float(which ? pair & 0xffff0000u : pair << 16); };
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned row = group + i / 2 * 8, column = 2 * place + i % 2;
+		for (unsigned k = 0; k < 16; k++) {
+			const uint32_t *left = shim::fibers[warp + row % 8 * 4 + k % 8 / 2].fragments;
+			const uint32_t *right = shim::fibers[warp + column * 4 + k % 8 / 2].fragments + 4;
+			c[i] += half(left[row / 8 + k / 8 * 2], k % 2) * half(right[k / 8], k % 2);
+		}
+	}
+	shim::wait(shim::AT_WARP_EXCHANGE);
 }
 #endif

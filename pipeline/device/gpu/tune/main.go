@@ -22,7 +22,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"catdog/pipeline/artifact"
-	"catdog/pipeline/bench"
 	"catdog/pipeline/device"
 	"catdog/pipeline/device/gpu"
 	"catdog/pipeline/device/gpu/cudnn"
@@ -109,10 +108,6 @@ func measure(precision string, shapes []device.ConvolutionSpec, found map[string
 	return nil
 }
 
-// batches are those that convolutions are measured with, beside each network's
-// own: the batch that make gpu-proof trains with.
-var batches = []int{512}
-
 // convolutions are the different ones of all networks.
 func convolutions(path string) ([]device.ConvolutionSpec, error) {
 	experiments, err := trainings(path)
@@ -139,20 +134,19 @@ func convolutions(path string) ([]device.ConvolutionSpec, error) {
 		}
 		return nil
 	}
-	networks := bench.Networks()
-	for _, name := range slices.Sorted(maps.Keys(networks)) {
-		load := networks[name]
-		for _, batch := range append([]int{load.Batch}, batches...) {
-			if err := add(load.Network, batch); err != nil {
+	for _, measured := range []struct {
+		network params.Network
+		batches []int // beside PyTorch, and on the CPU
+	}{{network.FourBlocks(), []int{512, 64}}, {network.Residual(), []int{512, 128}}, {network.Large(), []int{128}}} {
+		for _, batch := range measured.batches {
+			if err := add(measured.network, batch); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, p := range experiments {
-		for _, batch := range append([]int{p.Batch}, batches...) {
-			if err := add(p.Network, batch); err != nil {
-				return nil, err
-			}
+		if err := add(p.Network, p.Batch); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
