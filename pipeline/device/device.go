@@ -150,6 +150,33 @@ type Folded interface {
 	Infer(x, skip, y Activation) error
 }
 
+// A Joiner is a Device that can train the first convolution and the
+// normalisation behind it as one operation. Nothing but the weights' gradient
+// reads the gradient of that convolution's output, so that it need not go
+// through memory.
+type Joiner interface {
+	Device
+	// Join returns the operation for a convolution with NoInputGradient and the
+	// normalisation without Skip behind it, both made for training by this
+	// device; nil where that is not faster than the two one after the other. It
+	// takes their place: they are not run any more.
+	Join(Convolution, Normalization) (Joined, error)
+}
+
+// A Joined is what such a convolution and normalisation give together:
+//
+//	y = pool(relu(scale·(x ⋆ w − mean)/√(variance+Epsilon) + shift))
+//
+// Its vectors have the layouts of the two.
+type Joined interface {
+	// Forward keeps the convolution's output in between, for Backward. It
+	// updates the running statistics as Normalization.Forward does.
+	Forward(x Activation, w, scale, shift, runningMean, runningVariance Vector, between, y Activation) error
+	// Backward overwrites dw, dscale and dshift for the batch last given to
+	// Forward. x, y and dy are only read; what is in between may be lost.
+	Backward(x, between, y, dy Activation, scale, shift Vector, dw, dscale, dshift Vector) error
+}
+
 // GlobalPoolSpec fixes a pooling over all of height and width.
 type GlobalPoolSpec struct {
 	Batch, Height, Width, Channels int

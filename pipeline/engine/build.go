@@ -55,6 +55,8 @@ type layer struct {
 	// folded is, for inference, this convolution with the next layer, a
 	// normalisation; nil where the device computes them one after the other.
 	folded device.Folded
+	// joined is the same for training, of the network's first two layers only.
+	joined device.Joined
 }
 
 // adds says whether the layer adds an earlier one's output to its own.
@@ -127,6 +129,9 @@ func makeLayers(description *network.Description, o Options, d device.Device, in
 	if folder, ok := d.(device.Folder); ok && inference {
 		return layers, fold(folder, layers)
 	}
+	if joiner, ok := d.(device.Joiner); ok && !inference {
+		return layers, join(joiner, layers)
+	}
 	return layers, nil
 }
 
@@ -141,6 +146,19 @@ func fold(d device.Folder, layers []layer) (err error) {
 		if l.folded, err = d.Fold(l.convolution, next.normalization); err != nil {
 			return fmt.Errorf("layers %s and %s: %w", l.Name, next.Name, err)
 		}
+	}
+	return nil
+}
+
+// join joins the first two layers, where they are a convolution and a
+// normalisation and the device does so. No skip reads what is between them or
+// ends there: check wants a convolution right behind the layer it comes from.
+func join(d device.Joiner, layers []layer) (err error) {
+	if layers[0].Kind != network.Convolution || layers[1].Kind != network.Normalization {
+		return nil
+	}
+	if layers[0].joined, err = d.Join(layers[0].convolution, layers[1].normalization); err != nil {
+		return fmt.Errorf("layers %s and %s: %w", layers[0].Name, layers[1].Name, err)
 	}
 	return nil
 }
@@ -221,14 +239,18 @@ func (m *Machine) chain(g *op.Graph, layers []layer, images, seed *gorgonia.Node
 		switch l := layers[i]; l.Kind {
 		case network.Convolution:
 			spec := m.options.convolutionSpec(l.Layer, i == 0, inference)
-			if l.folded == nil {
+			if l.folded == nil && l.joined == nil {
 				y, err = g.Convolution(l.Name, spec, l.convolution, x, next(), skips[i])
 				break
 			}
 			i++
+			following := m.options.normalizationSpec(layers[i].Layer, inference)
 			weight, scale, shift := next(), next(), next()
-			y, err = g.Folded(l.Name, spec, m.options.normalizationSpec(layers[i].Layer, inference), l.folded, x,
-				weight, scale, shift, nextStatistics(), source(layers[i]))
+			if l.joined != nil {
+				y, err = g.Joined(l.Name, spec, following, l.joined, x, weight, scale, shift, nextStatistics())
+			} else {
+				y, err = g.Folded(l.Name, spec, following, l.folded, x, weight, scale, shift, nextStatistics(), source(layers[i]))
+			}
 		case network.Normalization:
 			scale, shift := next(), next()
 			y, err = g.Normalization(l.Name, m.options.normalizationSpec(l.Layer, inference), l.normalization, x,
