@@ -124,7 +124,9 @@ type Loop interface {
 
 // An Effort is what a batch takes.
 type Effort struct {
-	Seconds float64 // the sum of the pieces' own times
+	// Seconds is the sum of the pieces' own times, or what they take where some
+	// run beside others, whichever is less.
+	Seconds float64
 	Pieces  int
 	// Bytes is the least that can be moved: all that each operation reads and
 	// writes, once.

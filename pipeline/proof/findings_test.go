@@ -19,7 +19,7 @@ func TestFindingsAreWrittenAsTheyCome(t *testing.T) {
 		}
 		return string(text)
 	}
-	err := f.run(section{"Speed", func() error {
+	err := f.run(section{"speed", "Speed", func() error {
 		if err := f.found("a|b", 12345.6, "images/s"); err != nil {
 			return err
 		}

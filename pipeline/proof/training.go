@@ -18,9 +18,7 @@ import (
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/device"
-	"catdog/pipeline/engine"
 	"catdog/pipeline/model"
-	"catdog/pipeline/network"
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
 	"catdog/pipeline/stage"

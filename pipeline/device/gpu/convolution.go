@@ -87,9 +87,22 @@ func (c *convolution) plan() (err error) {
 			return err
 		}
 		c.plans[o] = p
-		d.reserve(c.gradientBytes() + p.bytes)
+		c.workspace(o).reserve(c.gradientBytes() + p.bytes)
 	}
 	return nil
+}
+
+// workspace is where an operation works.
+func (c *convolution) workspace(o cudnn.Operation) *workspace {
+	if c.aside(o) {
+		return &c.device.beside.workspace
+	}
+	return &c.device.workspace
+}
+
+// aside says whether an operation runs beside the next one.
+func (c *convolution) aside(o cudnn.Operation) bool {
+	return o == cudnn.BackwardWeights && !c.NoInputGradient
 }
 
 // gradientBytes is the size of the weights' gradient in elements, 0 where those
@@ -142,20 +155,23 @@ func (c *convolution) own(count int, kernel string, arguments ...any) launch {
 	return c.device.over(count, kernel, append(arguments, c.Batch, c.Height, c.Width, c.in, c.out, c.height, c.width, c.Kernel, c.Stride, c.Padding)...)
 }
 
-// call is a call of cuDNN's. The weights' gradient in elements, if asked for,
-// is at the workspace's beginning.
+// call is a call of cuDNN's for what is not computed aside.
 func (c *convolution) call(o cudnn.Operation, a, b, result cu.DevicePtr, keep float32) launch {
-	return launch{call: func() error {
-		scratch, err := c.device.scratch()
-		if err != nil {
-			return err
-		}
-		if result == 0 {
-			result = scratch
-		}
-		p := c.plans[o]
-		return c.cudnn.Run(o, p.algorithm, a, b, result, keep, scratch+cu.DevicePtr(c.gradientBytes()), p.bytes)
-	}}
+	return launch{call: func() error { return c.run(c.device.cudnn, o, a, b, result, keep) }, overlaps: o == cudnn.BackwardInput}
+}
+
+// run calls cuDNN on a stream's handle. The weights' gradient in elements, for
+// which result is 0, is at the workspace's beginning.
+func (c *convolution) run(h *cudnn.Handle, o cudnn.Operation, a, b, result cu.DevicePtr, keep float32) error {
+	scratch, err := c.device.scratch(c.workspace(o))
+	if err != nil {
+		return err
+	}
+	if result == 0 {
+		result = scratch
+	}
+	p := c.plans[o]
+	return c.cudnn.Run(h, o, p.algorithm, a, b, result, keep, scratch+cu.DevicePtr(c.gradientBytes()), p.bytes)
 }
 
 func (c *convolution) Forward(x device.Activation, w device.Vector, y device.Activation) error {
@@ -196,7 +212,7 @@ func (c *convolution) BackwardInput(dy device.Activation, w device.Vector, adden
 	// What is there is kept and added to, if cuDNN can do that. Where it says
 	// no, which it does before it computes, the sum is a kernel of ours.
 	adding := c.call(cudnn.BackwardInput, weights, dout, din, 1)
-	return o.submit(launch{call: func() error {
+	return o.submit(launch{overlaps: true, call: func() error {
 		if !c.addsApart {
 			err := adding.call()
 			if !cudnn.NotSupported(err) {
@@ -223,19 +239,29 @@ func (c *convolution) addApart(plain launch, din cu.DevicePtr, size int) error {
 	if err := plain.call(); err != nil {
 		return err
 	}
-	return d.start(d.over(size/octet, "convolution_add", c.saved, din, uint64(size)))
+	return d.start(d.over(size/octet, "convolution_add", c.saved, din, uint64(size)), d.stream)
 }
 
 func (c *convolution) BackwardWeights(x, dy device.Activation, dw device.Vector) error {
 	o := c.device.operands("convolution backward to the weights")
 	in, dout, gradient := c.input(o, "input", x), c.output(o, "output's gradient", dy), o.vector("weights' gradient", dw, c.WeightsLen())
-	switch {
-	case c.cudnn == nil:
+	if c.cudnn == nil {
 		return o.submit(c.own(c.WeightsLen(), "convolution_backward_weights", in, dout, gradient))
-	case c.elements == 0:
-		return o.submit(c.call(cudnn.BackwardWeights, in, dout, gradient, 0))
 	}
-	return o.submit(c.call(cudnn.BackwardWeights, in, dout, 0, 0), launch{call: func() error {
-		return c.device.start(c.device.over(c.WeightsLen()/octet, "convolution_gradient", c.device.workspace.data, gradient, c.WeightsLen()))
+	d := c.device
+	compute := func(h *cudnn.Handle, stream cu.Stream) error {
+		if c.elements == 0 {
+			return c.run(h, cudnn.BackwardWeights, in, dout, gradient, 0)
+		}
+		if err := c.run(h, cudnn.BackwardWeights, in, dout, 0, 0); err != nil {
+			return err
+		}
+		return d.start(d.over(c.WeightsLen()/octet, "convolution_gradient", c.workspace(cudnn.BackwardWeights).data, gradient, c.WeightsLen()), stream)
+	}
+	return o.submit(launch{call: func() error {
+		if c.aside(cudnn.BackwardWeights) {
+			return d.aside(compute)
+		}
+		return compute(d.cudnn, d.stream)
 	}})
 }

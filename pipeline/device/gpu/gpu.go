@@ -80,6 +80,7 @@ type Device struct {
 	cudnn       *cudnn.Handle // nil with own convolutions
 	described   []*cudnn.Convolution
 	workspace   workspace
+	beside      beside
 	optimizers  []*optimizer
 	loops       []*loop
 	copier      *copier // nil before the first snapshot
@@ -206,7 +207,9 @@ func (d *Device) prepare() (err error) {
 		return fmt.Errorf("pin %.1f MB of memory: %w", 1e-6*stagingSize, err)
 	}
 	if !d.options.OwnConvolutions {
-		d.cudnn, err = cudnn.Open(d.stream)
+		if d.cudnn, err = cudnn.Open(d.stream); err == nil {
+			err = d.openBeside()
+		}
 	}
 	return err
 }
@@ -248,6 +251,7 @@ func (d *Device) Close() error {
 			d.closed(c.Close())
 		}
 		if d.cudnn != nil {
+			d.closed(d.beside.close())
 			d.closed(d.cudnn.Close())
 		}
 		for _, p := range d.memory {
@@ -267,7 +271,9 @@ func (d *Device) Close() error {
 // wait returns when everything queued has run. A failure stays.
 func (d *Device) wait() error {
 	if d.failure == nil {
-		if err := d.stream.Synchronize(); err != nil {
+		if err := d.join(); err != nil {
+			d.fail(err)
+		} else if err := d.stream.Synchronize(); err != nil {
 			d.fail(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
 		}
 	}
@@ -370,12 +376,11 @@ func (d *Device) Measure(build func(device.Device) error) (need, available int64
 }
 
 // reserve makes the workspace at least so large.
-func (d *Device) reserve(bytes int) { d.workspace.need = max(d.workspace.need, bytes) }
+func (w *workspace) reserve(bytes int) { w.need = max(w.need, bytes) }
 
-// scratch is the workspace, for what runs on the device's thread. A former,
-// smaller one stays, since captured work may use it.
-func (d *Device) scratch() (cu.DevicePtr, error) {
-	w := &d.workspace
+// scratch is a workspace's memory, for what runs on the device's thread. A
+// former, smaller one stays, since captured work may use it.
+func (d *Device) scratch(w *workspace) (cu.DevicePtr, error) {
 	if w.size < w.need {
 		data, err := d.allocateHere(w.need)
 		if err != nil {
@@ -404,6 +409,9 @@ func (d *Device) download(from cu.DevicePtr, values []byte) {
 
 func (d *Device) transfer(count int, start func(at, length int) error, finish func(at, length int)) {
 	d.do(func() error {
+		if err := d.join(); err != nil {
+			d.fail(err)
+		}
 		for at := 0; at < count && d.failure == nil && !d.measuring; at += stagingSize {
 			length := min(count-at, stagingSize)
 			if err := start(at, length); err != nil {
@@ -431,6 +439,7 @@ type launch struct {
 	gridX, gridY int
 	arguments    []any
 	call         func() error // in place of a kernel
+	overlaps     bool         // with what runs beside
 }
 
 // over launches a kernel whose threads share out count things.
@@ -464,14 +473,20 @@ func (d *Device) launch(launches ...launch) error {
 		if d.failure != nil {
 			return d.failure
 		}
-		if err := d.timed.around(d.stream, func() error { return d.start(l) }); err != nil {
+		if !l.overlaps {
+			if err := d.join(); err != nil {
+				d.fail(err)
+				return err
+			}
+		}
+		if err := d.timed.around(d.stream, func() error { return d.start(l, d.stream) }); err != nil {
 			d.fail(err)
 		}
 	}
 	return d.failure
 }
 
-func (d *Device) start(l launch) error {
+func (d *Device) start(l launch, stream cu.Stream) error {
 	if l.call != nil {
 		return l.call()
 	}
@@ -483,7 +498,7 @@ func (d *Device) start(l launch) error {
 		}
 		d.functions[l.kernel] = f
 	}
-	if err := driver.Launch(f, l.gridX, l.gridY, threads, d.stream, values(l.arguments)); err != nil {
+	if err := driver.Launch(f, l.gridX, l.gridY, threads, stream, values(l.arguments)); err != nil {
 		return fmt.Errorf("kernel %s on %d×%d blocks: %w", l.kernel, l.gridX, l.gridY, err)
 	}
 	return nil

@@ -51,12 +51,9 @@ func (t *timing) record(stream cu.Stream) error {
 	return nil
 }
 
-// pieces is how many were queued.
-func (t *timing) pieces() int { return len(t.events) / 2 }
-
 // each is the pieces' times in seconds. All of them must have ended.
 func (t *timing) each() ([]float64, error) {
-	times := make([]float64, t.pieces())
+	times := make([]float64, len(t.events)/2)
 	for i := range times {
 		milliseconds, err := t.events[2*i].Elapsed(t.events[2*i+1])
 		if err != nil {

@@ -162,7 +162,7 @@ func (t *tuning) measure(o cudnn.Operation, algorithm int, operands [3]cu.Device
 	}
 	defer cu.MemFree(workspace)
 	run := func() error {
-		return c.cudnn.Run(o, algorithm, operands[0], operands[1], operands[2], 0, workspace, need)
+		return c.cudnn.Run(d.cudnn, o, algorithm, operands[0], operands[1], operands[2], 0, workspace, need)
 	}
 	var first []byte
 	for range 2 {
