@@ -301,6 +301,8 @@ func (c conformance) normalization(t *testing.T) {
 		{Batch: 3, Height: 8, Width: 8, Channels: 32, ReLU: true, Pool: 2},
 		{Batch: 3, Height: 5, Width: 4, Channels: 16, Pool: 2},
 		{Batch: 3, Height: 8, Width: 10, Channels: 17, ReLU: true, Pool: 3},
+		{Batch: 3, Height: 40, Width: 36, Channels: 40, ReLU: true, Pool: 2},
+		{Batch: 5, Height: 20, Width: 18, Channels: 24, ReLU: true, Pool: 1},
 		{Batch: 3, Height: 5, Width: 3, Channels: 16, ReLU: true, Pool: 1, Skip: true},
 		{Batch: 1, Height: 4, Width: 5, Channels: 3, Pool: 1, Skip: true},
 	} {
@@ -505,6 +507,7 @@ func (c conformance) dense(t *testing.T) {
 		{Batch: 3, Height: 1, Width: 1, Channels: 17, Out: 2},
 		{Batch: 1, Height: 3, Width: 2, Channels: 5, Out: 3},
 		{Batch: 3, Height: 2, Width: 2, Channels: 32, Out: 16},
+		{Batch: 600, Height: 1, Width: 1, Channels: 48, Out: 3},
 	} {
 		c.compare(t, fmt.Sprintf("%dx%dx%dx%d to %d", s.Batch, s.Height, s.Width, s.Channels, s.Out), func(l *lab) {
 			op, err := l.NewDense(s)

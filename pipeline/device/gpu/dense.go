@@ -4,6 +4,8 @@ package gpu
 
 import "catdog/pipeline/device"
 
+const warps = threads / 32 // of a block
+
 // dense keeps its weights as rows, Out×(H·W·pitch).
 type dense struct {
 	device.DenseSpec
@@ -47,11 +49,18 @@ func (d dense) Forward(x device.Activation, w, bias device.Vector, y device.Vect
 func (d dense) Backward(x device.Activation, w device.Vector, dy device.Vector, dx device.Activation, dw, dbias device.Vector) error {
 	o := d.device.operands("dense backward")
 	dout := o.vector("output's gradient", dy, d.Batch*d.Out)
-	return o.submit(
-		d.device.over(d.WeightsLen()+d.Out, "dense_backward_weights",
+	// A block takes sumChannels weights, or behind those as many outputs' bias
+	// as it has warps.
+	weights := launch{
+		kernel: d.device.onElements("dense_backward_weights"), gridY: 1,
+		gridX: roundUp(d.WeightsLen(), sumChannels)/sumChannels + roundUp(d.Out, warps)/warps,
+		arguments: []any{
 			o.activation("input", x, d.Batch, d.Height, d.Width, d.Channels), dout,
 			o.vector("weights' gradient", dw, d.WeightsLen()), o.vector("bias' gradient", dbias, d.Out),
-			d.Batch, d.in(), d.Out, d.WeightsLen()),
-		d.device.over(d.Batch*d.in(), "dense_backward_input", dout, o.vector("weights", w, d.WeightsLen()),
+			d.Batch, d.in(), d.Out, d.WeightsLen(),
+		},
+	}
+	return o.submit(weights,
+		d.device.over(d.Batch*d.in()/octet, "dense_backward_input", dout, o.vector("weights", w, d.WeightsLen()),
 			o.activation("input's gradient", dx, d.Batch, d.Height, d.Width, d.Channels), d.Batch, d.in(), d.Out))
 }

@@ -86,15 +86,12 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
 		sums[1][warp][place * OCTET + i] = squares.v[i];
 	}
 	__syncthreads();
-	if (threadIdx.x < 2 * JOINED_CHANNELS) {
-		u32 kind = threadIdx.x / JOINED_CHANNELS, channel = threadIdx.x % JOINED_CHANNELS;
-		float total = 0.f;
-		for (u32 w = 0; w < WARPS; w++) total += sums[kind][w][channel];
-		partial[((u64)blockIdx.y * 2 + kind) * channels + first + channel] = total;
-	}
-	if (!last_to_leave(tickets)) return;
+	float of_block[2] = {};
+	for (u32 kind = 0; kind < 2; kind++)
+		for (u32 w = 0; w < WARPS; w++) of_block[kind] += sums[kind][w][threadIdx.x % JOINED_CHANNELS];
+	if (!leave_partial(of_block[0], of_block[1], partial, tickets)) return;
 	double total, total_squares;
-	add_partial(channels, partial, &total, &total_squares);
+	add_partial(partial, &total, &total_squares);
 	if (threadIdx.x < JOINED_CHANNELS)
 		finish_statistics(coefficients, scale, shift, running_mean, running_variance, channels, first + threadIdx.x, 0.0, total,
 		                  total_squares, batch * height * width, epsilon, momentum);
@@ -113,7 +110,7 @@ struct reading {
 // 1), in the second product plus 2. Columns of b are taps and colours.
 KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gradient, const float *coefficients, float *partial,
                        u32 batch, u32 height, u32 width, u32 channels, u32 relu) {
-	const u32 window = 4, some = 4, columns_of_b = 32;
+	const u32 pixels = 4, some = 4, columns_of_b = 32;
 	u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, place = threadIdx.x % 4;
 	u32 channel = blockIdx.x * JOINED_CHANNELS + group * some;
 	float slope[some], offset[some], tilt[some], constant[some];
@@ -133,8 +130,8 @@ KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gra
 	for (u32 tile = blockIdx.y * WARPS + warp; tile < tiles; tile += gridDim.y * WARPS) {
 		u32 column = tile % across * 4 + place, row = tile / across % down, n = tile / across / down; // of the window
 		u64 image = (u64)n * height;
-		uint2 values[window], g = {0, 0};
-		for (u32 p = 0; p < window; p++) {
+		uint2 values[pixels], g = {0, 0};
+		for (u32 p = 0; p < pixels; p++) {
 			u32 r = 2 * row + p / 2, s = 2 * column + p % 2;
 			values[p] = {0, 0};
 			if (r < height && s < width) values[p] = *(const uint2 *)(y + ((image + r) * width + s) * channels + channel);
@@ -150,23 +147,19 @@ KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gra
 				u32 left = inside && (u32)s < width ? from[0].bits : 0, right = inside && (u32)(s + 1) < width ? from[OCTET].bits : 0;
 				b[j][half] = left | right << 16;
 			}
-		float d[some][window];
+		float d[some][pixels];
 		for (u32 i = 0; i < some; i++) {
-			float most = 0.f;
-			u32 where = 0;
-			for (u32 p = 0; p < window; p++) {
-				float v = half_of(i / 2 ? values[p].y : values[p].x, i % 2), z = activated(v, slope[i], offset[i], relu);
-				if (p == 0 || z > most || z != z) {
-					most = z;
-					where = p;
-				}
+			peak most;
+			for (u32 p = 0; p < pixels; p++) {
+				float v = half_of(i / 2 ? values[p].y : values[p].x, i % 2);
+				most.consider(fmaf(slope[i], v, offset[i]), v, p);
 				bool inside = 2 * row + p / 2 < height && 2 * column + p % 2 < width;
 				d[i][p] = inside ? fmaf(tilt[i], v, constant[i]) : 0.f;
 			}
 			float own = half_of(i / 2 ? g.y : g.x, i % 2);
-			if (!pooled || (relu && !(most > 0.f))) own = 0.f;
-			for (u32 p = 0; p < window; p++)
-				if (p == where) d[i][p] = fmaf(slope[i], own, d[i][p]);
+			if (!pooled || !(most.value > least(relu))) own = 0.f;
+			for (u32 p = 0; p < pixels; p++)
+				if (p == most.place) d[i][p] = fmaf(slope[i], own, d[i][p]);
 		}
 		for (u32 m = 0; m < 2; m++) {
 			const float *even = d[2 * m], *odd = d[2 * m + 1];

@@ -54,6 +54,10 @@ inline uint32_t atomicAdd(uint32_t *at, uint32_t more) {
 	*at += more;
 	return was;
 }
+template <class T>
+T __ldcg(const T *from) {
+	return *from;
+}
 
 namespace shim {
 enum state { READY, AT_BLOCK_BARRIER, AT_WARP_EXCHANGE, DONE };
