@@ -18,16 +18,14 @@ __device__ inline void render(const u8 *images, u32 height, u32 width, const sam
 		py = s.top + (py < s.rows ? py : s.rows - 1);
 		u32 side = 1u << s.level, share = (tap & 1 ? right : 64 - right) * (tap >> 1 ? below : 64 - below);
 		const u8 *at = image + ((u64)py * side * width + (u64)px * side) * 3;
-		for (u32 c = 0; c < 3; c++) {
-			u32 value = at[c];
-			if (s.level) {
-				value = 1u << (2 * s.level - 1);
-				for (u32 i = 0; i < side; i++)
-					for (u32 j = 0; j < side; j++) value += at[((u64)i * width + j) * 3 + c];
-				value >>= 2 * s.level;
-			}
-			sums[c] += value * share;
+		u32 values[3] = {};
+		for (u32 i = 0; i < side; i++) {
+			const u8 *line = at + i * width * 3;
+			for (u32 j = 0; j < side; j++)
+				for (u32 c = 0; c < 3; c++) values[c] += line[j * 3 + c];
 		}
+		u32 half = side * side / 2; // none at level 0
+		for (u32 c = 0; c < 3; c++) sums[c] += (values[c] + half >> 2 * s.level) * share;
 	}
 	for (u32 c = 0; c < 3; c++)
 		colour[c] = (float)sums[0] * s.linear[c][0] + (float)sums[1] * s.linear[c][1] + (float)sums[2] * s.linear[c][2] + s.constant[c];
