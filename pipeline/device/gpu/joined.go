@@ -30,6 +30,9 @@ const (
 	joinedPool, joinedPixels     = 2, 16
 )
 
+// joinedMost is how many pixels the kernels' indices do not count.
+const joinedMost = 1 << 29
+
 // Join is for what the kernels compute: 3×3 convolutions of images to a
 // multiple of 32 channels, with 2×2 pooling, in bfloat16.
 func (d *Device) Join(convolutional device.Convolution, normalizing device.Normalization) (device.Joined, error) {
@@ -39,7 +42,7 @@ func (d *Device) Join(convolutional device.Convolution, normalizing device.Norma
 		return nil, fmt.Errorf("join: not a convolution and a normalization of this gpu")
 	}
 	if d.element() != 2 || !c.NoInputGradient || c.In > joinedColours || c.Out%joinedChannels != 0 || n.Pool != joinedPool || n.Skip ||
-		c.Kernel*c.Kernel != joinedTaps || c.Stride != 1 || c.Padding != 1 {
+		c.Kernel*c.Kernel != joinedTaps || c.Stride != 1 || c.Padding != 1 || c.Batch*c.Height*c.Width >= joinedMost {
 		return nil, nil
 	}
 	if n.Batch != c.Batch || n.Height != c.height || n.Width != c.width || n.Channels != c.Out {

@@ -45,20 +45,20 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
 			b[i / 2][j][i % 2] = tap < TAPS ? bfloat16_pair(w[0], w[1]) : 0;
 		}
 	}
+	const u32 *pairs_of_x = (const u32 *)x + place % 2; // of channels: 4 a pixel
 	octet sum = {}, squares = {};
 	u32 across = (width + 15) / 16, tiles = batch * height * across;
 	for (u32 tile = blockIdx.y * WARPS + warp; tile < tiles; tile += gridDim.y * WARPS) {
-		int column = (int)(tile % across * 16 + group), row = (int)(tile / across % height);
-		u64 image = (u64)(tile / across / height) * height;
+		u32 line = tile / across, column = (tile - line * across) * 16 + group, row = line % height;
+		// All is read at once, what lies outside of the image from its beginning.
 		u32 a[products][4];
-		for (u32 i = 0; i < 2 * products; i++) {
-			int r = row + below[i];
-			const bfloat16 *from = x + ((image + r) * width + column + beside[i]) * OCTET + place % 2 * 2;
+		for (u32 i = 0; i < 2 * products; i++)
 			for (u32 right = 0; right < 2; right++) {
-				u32 c = (u32)(column + beside[i] + (int)right * 8);
-				a[i / 2][i % 2 * 2 + right] = (u32)r < height && c < width ? *(const u32 *)(from + right * 8 * OCTET) : 0;
+				u32 r = row + below[i], s = column + beside[i] + right * 8;
+				bool inside = r < height && s < width;
+				u32 pair = pairs_of_x[inside ? ((line + below[i]) * width + s) * (OCTET / 2) : 0];
+				a[i / 2][i % 2 * 2 + right] = inside ? pair : 0;
 			}
-		}
 		float c[4][4] = {};
 		for (u32 i = 0; i < products; i++)
 			for (u32 j = 0; j < 4; j++) multiply(c[j], a[i], b[i][j]);
@@ -67,7 +67,7 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
 			u32 pairs[4];
 			for (u32 j = 0; j < 4; j++) pairs[j] = bfloat16_pair(c[j][2 * right], c[j][2 * right + 1]);
 			uint4 whole = {pairs[0], pairs[1], pairs[2], pairs[3]};
-			*(uint4 *)(y + ((image + row) * width + column + right * 8) * channels + first + place * OCTET) = whole;
+			*(uint4 *)(y + ((u64)line * width + column + right * 8) * channels + first + place * OCTET) = whole;
 			for (u32 i = 0; i < OCTET; i++) {
 				float v = half_of(pairs[i / 2], i % 2);
 				sum.v[i] += v;
@@ -97,12 +97,6 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
 		                  total_squares, batch * height * width, epsilon, momentum);
 }
 
-// An input's place: what a row of b reads.
-struct reading {
-	int below, beside; // of the pixel
-	u32 colour;
-};
-
 // The gradient of the weights. The inner dimension is 16 pixels, 8 of a row and
 // 8 below them: a thread has the 2×2 pixels of one pooling window, whose
 // gradient it makes from what the convolution gave there, y, and the gradient
@@ -120,53 +114,56 @@ KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gra
 		tilt[i] = coefficients[TILT * channels + channel + i];
 		constant[i] = coefficients[CONSTANT * channels + channel + i];
 	}
-	reading of[4];
+	// Where this thread's columns of b read: how far from the window's first
+	// pixel, and where among the 4×4 pixels from the one above and left of it on.
+	u32 away[4], at[4];
 	for (u32 j = 0; j < 4; j++) {
-		u32 q = 8 * j + group, tap = q / COLOURS;
-		of[j] = {tap < TAPS ? (int)(tap / 3) - 1 : -(1 << 20), (int)(tap % 3) - 1, q % COLOURS};
+		u32 q = 8 * j + group, tap = q / COLOURS, down = tap / 3, right = tap % 3;
+		away[j] = ((down - 1) * width + right - 1) * OCTET + q % COLOURS;
+		at[j] = tap < TAPS ? 4 * down + right : 16;
 	}
+	const uint2 *fours_of_y = (const uint2 *)(y + channel), *fours_of_gradient = (const uint2 *)(gradient + channel);
 	float c[2][4][4] = {};
-	u32 rows = height / 2, columns = width / 2, down = (height + 1) / 2, across = (width + 7) / 8, tiles = batch * down * across;
+	u32 rows = height / 2, columns = width / 2, bands = (height + 1) / 2, across = (width + 7) / 8, tiles = batch * bands * across;
 	for (u32 tile = blockIdx.y * WARPS + warp; tile < tiles; tile += gridDim.y * WARPS) {
-		u32 column = tile % across * 4 + place, row = tile / across % down, n = tile / across / down; // of the window
-		u64 image = (u64)n * height;
-		uint2 values[pixels], g = {0, 0};
+		u32 band = tile / across, column = (tile - band * across) * 4 + place, n = band / bands, row = band - n * bands; // of the window
+		u32 top = n * height + 2 * row;
+		// All is read at once, what lies outside of the image from its beginning.
+		uint2 values[pixels];
+		bool inside[pixels], pooled = row < rows && column < columns;
 		for (u32 p = 0; p < pixels; p++) {
-			u32 r = 2 * row + p / 2, s = 2 * column + p % 2;
-			values[p] = {0, 0};
-			if (r < height && s < width) values[p] = *(const uint2 *)(y + ((image + r) * width + s) * channels + channel);
+			inside[p] = 2 * row + p / 2 < height && 2 * column + p % 2 < width;
+			values[p] = fours_of_y[inside[p] ? (u64)((top + p / 2) * width + 2 * column + p % 2) * (channels / some) : 0];
 		}
-		bool pooled = row < rows && column < columns;
-		if (pooled) g = *(const uint2 *)(gradient + (((u64)n * rows + row) * columns + column) * channels + channel);
-		u32 b[4][2];
+		uint2 own = fours_of_gradient[pooled ? (u64)((n * rows + row) * columns + column) * (channels / some) : 0];
+		u32 around = 0; // a bit for each of the 4×4 pixels that is one
+		for (u32 k = 0; k < 16; k++) {
+			u32 r = 2 * row + k / 4 - 1, s = 2 * column + k % 4 - 1; // below 0 is far above
+			around |= (u32)(r < height && s < width) << k;
+		}
+		u32 b[4][2], first = (top * width + 2 * column) * OCTET;
 		for (u32 j = 0; j < 4; j++)
 			for (u32 half = 0; half < 2; half++) {
-				int r = (int)(2 * row + half) + of[j].below, s = (int)(2 * column) + of[j].beside;
-				const bfloat16 *from = x + ((image + r) * width + s) * OCTET + of[j].colour;
-				bool inside = (u32)r < height;
-				u32 left = inside && (u32)s < width ? from[0].bits : 0, right = inside && (u32)(s + 1) < width ? from[OCTET].bits : 0;
-				b[j][half] = left | right << 16;
+				u32 from = first + away[j] + half * width * OCTET, there = around >> at[j] >> 4 * half;
+				u32 left = x[there & 1 ? from : 0].bits, right = x[there & 2 ? from + OCTET : 0].bits;
+				b[j][half] = (there & 1 ? left : 0) | (there & 2 ? right << 16 : 0);
 			}
-		float d[some][pixels];
+		u32 a[2][4];
 		for (u32 i = 0; i < some; i++) {
 			peak most;
+			float d[pixels];
 			for (u32 p = 0; p < pixels; p++) {
 				float v = half_of(i / 2 ? values[p].y : values[p].x, i % 2);
 				most.consider(fmaf(slope[i], v, offset[i]), v, p);
-				bool inside = 2 * row + p / 2 < height && 2 * column + p % 2 < width;
-				d[i][p] = inside ? fmaf(tilt[i], v, constant[i]) : 0.f;
+				d[p] = inside[p] ? fmaf(tilt[i], v, constant[i]) : 0.f;
 			}
-			float own = half_of(i / 2 ? g.y : g.x, i % 2);
-			if (!pooled || !(most.value > least(relu))) own = 0.f;
-			for (u32 p = 0; p < pixels; p++)
-				if (p == most.place) d[i][p] = fmaf(slope[i], own, d[i][p]);
+			float g = pooled && most.value > least(relu) ? half_of(i / 2 ? own.y : own.x, i % 2) : 0.f;
+			for (u32 p = 0; p < pixels; p++) d[p] = fmaf(slope[i], p == most.place ? g : 0.f, d[p]);
+			a[i / 2][i % 2] = bfloat16_pair(d[0], d[1]);
+			a[i / 2][i % 2 + 2] = bfloat16_pair(d[2], d[3]);
 		}
-		for (u32 m = 0; m < 2; m++) {
-			const float *even = d[2 * m], *odd = d[2 * m + 1];
-			u32 a[4] = {bfloat16_pair(even[0], even[1]), bfloat16_pair(odd[0], odd[1]), bfloat16_pair(even[2], even[3]),
-			            bfloat16_pair(odd[2], odd[3])};
-			for (u32 j = 0; j < 4; j++) multiply(c[m][j], a, b[j]);
-		}
+		for (u32 m = 0; m < 2; m++)
+			for (u32 j = 0; j < 4; j++) multiply(c[m][j], a[m], b[j]);
 	}
 	// The warps add up in their order.
 	__shared__ float sums[JOINED_CHANNELS][columns_of_b];

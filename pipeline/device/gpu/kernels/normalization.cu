@@ -66,13 +66,13 @@ struct window<0> {
 // NaN is passed on. A ReLU may follow: it changes no order, and where it makes
 // results equal, none of them has a gradient.
 struct peak {
-	float value, source;
-	u32 place;
+	float value = 0.f, source = 0.f;
+	u32 place = 0;
 	__device__ void consider(float v, float x, u32 p) {
-		if (p > 0 && !(v > value || v != v)) return;
-		value = v;
-		source = x;
-		place = p;
+		bool larger = (p == 0) | (v > value) | (v != v); // no branches: threads differ
+		value = larger ? v : value;
+		source = larger ? x : source;
+		place = larger ? p : place;
 	}
 };
 
