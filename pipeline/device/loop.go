@@ -18,8 +18,11 @@ type Holder interface {
 	NewLoop(spec LoopSpec, work func() error) (Loop, error)
 	// Snapshot copies vectors, in order with the work that has been submitted.
 	// Only Download and Slice may be called on the copies, from any goroutine,
-	// and beside other work; the next snapshot takes their place.
+	// and beside other work.
 	Snapshot([]Vector) ([]Vector, error)
+	// Release takes back a vector's copy: the next snapshot of it may use its
+	// memory.
+	Release(original, made Vector)
 }
 
 // A LoopSpec fixes a Loop.

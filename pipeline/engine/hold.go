@@ -26,8 +26,16 @@ type Holder interface {
 	// does nothing but keep the score.
 	PredictionLoop(Weights, Data) (device.Loop, error)
 	// Snapshot is the trainer's state as it is now. It may be read in another
-	// goroutine while the trainer goes on, until the next snapshot.
-	Snapshot() (State, error)
+	// goroutine while the trainer goes on.
+	Snapshot() (Snapshot, error)
+}
+
+// A Snapshot is a State that stays as it was.
+type Snapshot interface {
+	State
+	// Release gives its memory back for another snapshot. It is called from
+	// the goroutine that calls the Trainer.
+	Release()
 }
 
 // A State is what can be kept of a Trainer, which is one, see there.
@@ -85,11 +93,12 @@ func (m *Machine) hold(data Data, p *program, work func() error) (device.Loop, e
 // A snapshot is a Machine whose vectors are copies.
 type snapshot struct {
 	*Machine
+	holder device.Holder
 	copies map[device.Vector]device.Vector
 }
 
 // Snapshot copies all that a checkpoint holds.
-func (m *Machine) Snapshot() (State, error) {
+func (m *Machine) Snapshot() (Snapshot, error) {
 	holder, can := m.device.(device.Holder)
 	if !can {
 		return nil, fmt.Errorf("snapshot: %s makes none", m.device.Describe())
@@ -102,7 +111,7 @@ func (m *Machine) Snapshot() (State, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := snapshot{m, map[device.Vector]device.Vector{}}
+	s := snapshot{m, holder, map[device.Vector]device.Vector{}}
 	for i, v := range vectors {
 		s.copies[v] = made[i]
 	}
@@ -119,6 +128,12 @@ func (s snapshot) copied(all []kept) []kept {
 
 func (s snapshot) Weights(weights Weights) []Tensor {
 	return s.ordered(s.export(s.copied(s.weightsOf(weights, ""))))
+}
+
+func (s snapshot) Release() {
+	for original, made := range s.copies {
+		s.holder.Release(original, made)
+	}
 }
 
 func (s snapshot) State() []Tensor { return s.export(s.copied(s.kept())) }

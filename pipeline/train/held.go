@@ -13,6 +13,7 @@ import (
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
 	"catdog/pipeline/train/record"
+	"catdog/pipeline/weights"
 )
 
 // held is the data set on the trainer's device, which goes through an epoch by
@@ -21,8 +22,11 @@ type held struct {
 	holder               engine.Holder
 	training, validation device.Loop
 	plan                 func(epoch int) ([]device.Sample, []device.Mix)
-	next                 chan planned // the plan of the epoch to come, under way
-	concluding           chan error   // of the epoch before, under way
+	next                 chan planned    // the plan of the epoch to come, under way
+	best                 engine.Snapshot // of the best epoch, if the loop does not have its weights yet
+	writing              chan written    // under way, nil otherwise
+	unwritten            bool            // something is recorded that no writing under way writes
+	saved                int             // epochs that are complete in the checkpoint
 	validated            device.Pass
 	images               int // of the validation split
 	begun                time.Time
@@ -94,8 +98,7 @@ func (h *held) close() {
 	}
 }
 
-// heldBatches is batches where the device holds the data. Meanwhile the epoch
-// before may be concluded: nothing of the loop changes before that has ended.
+// heldBatches is batches where the device holds the data.
 func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	waiting := time.Now()
 	now := l.held.planOf(l.at.Epoch)
@@ -116,9 +119,6 @@ func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	}
 	ended := time.Now()
 	show(batches)
-	if err := l.concluded(); err != nil {
-		return err
-	}
 	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
 		return fmt.Errorf("the loss is %v in epoch %d of %d%s; a lower train.learning_rate.peak may help",
 			score.Loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
@@ -132,25 +132,98 @@ func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	return ctx.Err()
 }
 
-// concludeBeside concludes an epoch while the device goes on with the next.
-func (l *loop) concludeBeside(row record.Row) error {
-	state, err := l.held.holder.Snapshot()
+// keepBest keeps the state as it is now, on the device: weights that are soon
+// outdone by better ones never leave it.
+func (h *held) keepBest() (err error) {
+	if h.best != nil {
+		h.best.Release()
+	}
+	h.best, err = h.holder.Snapshot()
+	return err
+}
+
+// written is what came of writing.
+type written struct {
+	best              []weights.Tensor // of the best epoch then, nil if they were written before
+	epochs            int              // that are complete in the checkpoint
+	plots, checkpoint time.Duration
+	release           []engine.Snapshot
+	err               error
+}
+
+// writeBeside writes records and checkpoint while the device goes on. Epochs
+// that end meanwhile are written together, once that is done.
+func (l *loop) writeBeside() error {
+	h := l.held
+	h.unwritten = true
+	if h.writing != nil && len(h.writing) == 0 {
+		return nil
+	}
+	if err := l.collect(); err != nil {
+		return err
+	}
+	state, err := h.holder.Snapshot()
 	if err != nil {
 		return err
 	}
-	l.held.concluding = make(chan error, 1)
-	go func(concluding chan<- error) { concluding <- l.conclude(row, state) }(l.held.concluding)
+	at, best, bestState, records := l.at, l.best, h.best, l.recorder.Copy()
+	h.best, h.unwritten = nil, false
+	h.writing = make(chan written, 1)
+	go func(done chan<- written) {
+		w := written{release: []engine.Snapshot{state}, epochs: at.Epoch - 1}
+		if bestState != nil {
+			w.release = append(w.release, bestState)
+			w.best = bestState.Weights(kept(l.parameters))
+			best = w.best
+		}
+		started := time.Now()
+		w.err = records.Write()
+		drawn := time.Now()
+		if w.err == nil {
+			at.Records = records.State()
+			c := checkpoint{progressState: at, trainer: state.State(), best: best}
+			w.err = c.save(l.checkpoint)
+		}
+		w.plots, w.checkpoint = drawn.Sub(started), time.Since(drawn)
+		done <- w
+	}(h.writing)
 	return nil
 }
 
-// concluded waits until the epoch before is concluded, and says how that went.
-func (l *loop) concluded() error {
-	if l.held == nil || l.held.concluding == nil {
+// collect waits until nothing is being written, and says how that went.
+func (l *loop) collect() error {
+	h := l.held
+	if h == nil || h.writing == nil {
 		return nil
 	}
-	err := <-l.held.concluding
-	l.held.concluding = nil
-	return err
+	w := <-h.writing
+	h.writing = nil
+	if w.best != nil {
+		l.best = w.best
+	}
+	if w.err == nil {
+		h.saved = w.epochs
+	}
+	l.recorder.Spent(record.Plots, w.plots)
+	l.recorder.Spent(record.Checkpoint, w.checkpoint)
+	for _, snapshot := range w.release {
+		snapshot.Release()
+	}
+	return w.err
+}
+
+// concluded writes what is not written yet, and waits for it.
+func (l *loop) concluded() error {
+	if l.held == nil {
+		return nil
+	}
+	if err := l.collect(); err != nil || !l.held.unwritten {
+		return err
+	}
+	if err := l.writeBeside(); err != nil {
+		return err
+	}
+	return l.collect()
 }
 
 // validate is validation where the device holds the data.

@@ -36,9 +36,8 @@ type loop struct {
 	reporter   *progress.Reporter
 	checkpoint string // file
 
-	at    progressState    // its Records stay in recorder
-	state engine.State     // of the epoch that is being recorded
-	best  []weights.Tensor // of the best epoch so far
+	at   progressState    // its Records stay in recorder
+	best []weights.Tensor // of the best epoch so far
 }
 
 // kept is the set of weights that are validated and become the model: the
@@ -70,11 +69,14 @@ func (l *loop) run(ctx context.Context) error {
 	for !l.finished() {
 		err := l.epoch(ctx, task)
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+			if err != nil && l.held != nil { // in the middle of an epoch
+				l.held.unwritten = true
+			}
 			if err := l.concluded(); err != nil {
 				return err
 			}
-			if err != nil { // in the middle of an epoch
-				if err := l.save(l.trainer); err != nil {
+			if err != nil && l.held == nil {
+				if err := l.save(); err != nil {
 					return err
 				}
 			}
@@ -84,7 +86,7 @@ func (l *loop) run(ctx context.Context) error {
 			return Interrupted{l.at.Epoch, l.parameters.Epochs}
 		}
 		if err != nil {
-			return errors.Join(err, l.concluded())
+			return errors.Join(err, l.collect()) // the state may be of no use any more
 		}
 	}
 	return l.concluded()
@@ -131,22 +133,28 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 		ValidationAccuracy: accuracy,
 	}
 	l.at = progressState{Epoch: l.at.Epoch + 1}
-	if l.held != nil && l.parameters.Patience == 0 {
-		return l.concludeBeside(row)
-	}
-	return l.conclude(row, l.trainer)
-}
-
-// conclude records an epoch, whose end l.at is at, and saves a checkpoint.
-// state is the trainer's then.
-func (l *loop) conclude(row record.Row, state engine.State) error {
 	pace := l.recorder.Pace().ImagesPerSecond()
-	l.state = state
-	if err := l.recorder.Add(row); err != nil {
+	if l.held == nil {
+		if err := l.recorder.Add(row); err != nil {
+			return err
+		}
+		l.say(row, pace)
+		return l.save()
+	}
+	if err := l.recorder.Append(row); err != nil {
 		return err
 	}
 	l.say(row, pace)
-	return l.save(state)
+	return l.writeBeside()
+}
+
+// keepBest keeps the weights as they are now.
+func (l *loop) keepBest() error {
+	if l.held != nil {
+		return l.held.keepBest()
+	}
+	l.best = l.trainer.Weights(kept(l.parameters))
+	return nil
 }
 
 // batches trains on what is left of the current epoch, batch by batch as the
@@ -225,10 +233,14 @@ func highest(values []float32) int {
 
 // lastGood says in an error what is left of a run that went wrong.
 func (l *loop) lastGood() string {
-	if l.at.Epoch == 1 {
+	epochs := l.at.Epoch - 1
+	if l.held != nil {
+		epochs = l.held.saved
+	}
+	if epochs == 0 {
 		return "; no epoch was complete"
 	}
-	return fmt.Sprintf("; the state after epoch %d is kept in %s", l.at.Epoch-1, l.checkpoint)
+	return fmt.Sprintf("; the state after epoch %d is kept in %s", epochs, l.checkpoint)
 }
 
 // note shows the epoch so far behind the progress bar.
@@ -252,11 +264,11 @@ func (l *loop) say(row record.Row, imagesPerSecond float64) {
 }
 
 // save writes the checkpoint.
-func (l *loop) save(state engine.State) error {
+func (l *loop) save() error {
 	started := time.Now()
 	at := l.at
 	at.Records = l.recorder.State()
-	c := checkpoint{progressState: at, trainer: state.State(), best: l.best}
+	c := checkpoint{progressState: at, trainer: l.trainer.State(), best: l.best}
 	if err := c.save(l.checkpoint); err != nil {
 		return err
 	}
@@ -281,6 +293,9 @@ func (l *loop) resume(c *checkpoint) error {
 		return err
 	}
 	l.at, l.best = c.progressState, c.best
+	if l.held != nil {
+		l.held.saved = rows
+	}
 	l.at.Records = record.State{}
 	return nil
 }

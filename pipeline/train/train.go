@@ -159,7 +159,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	l.recorder = record.New(record.Options{
 		Folder: r.folder,
 		Device: d.Describe(),
-		Best:   func(record.Row) error { l.best = l.state.Weights(kept(p)); return nil },
+		Best:   func(record.Row) error { return l.keepBest() },
 		Final: func() error {
 			return weights.Write(filepath.Join(r.folder, finalName), trainer.Weights(kept(p)), nil)
 		},

@@ -20,7 +20,7 @@ type copier struct {
 	stream  cu.Stream
 	made    cu.Event // the last snapshot is complete
 	staging []byte
-	copies  map[cu.DevicePtr]*vector // by what they are copies of
+	free    map[cu.DevicePtr][]*vector // copies that were released, by what they are of
 	failure error
 }
 
@@ -37,7 +37,7 @@ func (c *copier) do(f func() error) (err error) {
 
 // openCopier makes the copier.
 func (d *Device) openCopier() (*copier, error) {
-	c := &copier{work: make(chan func()), copies: map[cu.DevicePtr]*vector{}}
+	c := &copier{work: make(chan func()), free: map[cu.DevicePtr][]*vector{}}
 	go func() {
 		runtime.LockOSThread()
 		for f := range c.work {
@@ -91,14 +91,9 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 		if o.err != nil {
 			return nil, o.err
 		}
-		to := c.copies[from]
-		if to == nil || to.length != v.Len() {
-			data, err := d.allocate(4 * roundUp(v.Len(), device.Alignment))
-			if err != nil {
-				return nil, fmt.Errorf("snapshot of %d elements: %w", v.Len(), err)
-			}
-			to = &vector{d, data, v.Len(), c}
-			c.copies[from] = to
+		to, err := d.copyFor(from, v.Len())
+		if err != nil {
+			return nil, err
 		}
 		copies[i] = to
 		if err := o.submit(launch{call: func() error {
@@ -119,6 +114,25 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 		}
 		return nil
 	})
+}
+
+// copyFor is memory for a copy.
+func (d *Device) copyFor(from cu.DevicePtr, length int) (*vector, error) {
+	free := d.copier.free[from]
+	if last := len(free) - 1; last >= 0 && free[last].length == length {
+		d.copier.free[from] = free[:last]
+		return free[last], nil
+	}
+	data, err := d.allocate(4 * roundUp(length, device.Alignment))
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of %d elements: %w", length, err)
+	}
+	return &vector{d, data, length, d.copier}, nil
+}
+
+func (d *Device) Release(original, made device.Vector) {
+	from := original.(*vector).data
+	d.copier.free[from] = append(d.copier.free[from], made.(*vector))
 }
 
 // download is Device.download, beside the work.

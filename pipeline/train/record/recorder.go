@@ -1,6 +1,6 @@
-// Package record keeps the records of a training run: after each epoch a row
-// of history.csv, the plots loss.png and accuracy.png drawn anew, and where the
-// time went in runtime.json. It knows which epoch's model is the best so far
+// Package record keeps the records of a training run: a row of history.csv for
+// each epoch, the plots loss.png and accuracy.png, and where the time went in
+// runtime.json. It knows which epoch's model is the best so far
 // and has the program keep it. It depends on no network, engine or data, so
 // that any training loop can use it.
 package record
@@ -88,24 +88,33 @@ func (r *Recorder) Restore(state State) error {
 // Add ends an epoch: its row joins the history, Best is called if it is the
 // best so far, and all files are written anew.
 func (r *Recorder) Add(row Row) error {
+	if err := r.Append(row); err != nil {
+		return err
+	}
+	return r.Write()
+}
+
+// Append is Add without writing: the files are those of before until Write.
+func (r *Recorder) Append(row Row) error {
 	if row.Epoch != len(r.state.Rows)+1 {
 		return fmt.Errorf("record epoch %d: %d epochs are recorded", row.Epoch, len(r.state.Rows))
 	}
-	if best := r.add(row); best && r.options.Best != nil {
-		if err := r.options.Best(row); err != nil {
-			return fmt.Errorf("keep the model of epoch %d: %w", row.Epoch, err)
-		}
-	}
-	return r.write()
-}
-
-// add appends a row and says whether it is the best so far.
-func (r *Recorder) add(row Row) bool {
 	best, found := r.Best()
 	r.state.Rows = append(r.state.Rows, row)
 	r.state.Times = append(r.state.Times, r.state.Now)
 	r.state.Now = EpochTime{Epoch: row.Epoch + 1, Seconds: map[Phase]float64{}}
-	return !found || row.Better(best)
+	if (!found || row.Better(best)) && r.options.Best != nil {
+		if err := r.options.Best(row); err != nil {
+			return fmt.Errorf("keep the model of epoch %d: %w", row.Epoch, err)
+		}
+	}
+	return nil
+}
+
+// Copy is another Recorder of what is recorded so far, which may be written in
+// another goroutine.
+func (r *Recorder) Copy() *Recorder {
+	return &Recorder{r.options, r.state.clone(), r.accelerator}
 }
 
 // Rows are the epochs so far.
@@ -144,11 +153,11 @@ func (r *Recorder) Finish() error {
 			return fmt.Errorf("keep the final model: %w", err)
 		}
 	}
-	return r.write()
+	return r.Write()
 }
 
-// write replaces the files, each at once.
-func (r *Recorder) write() error {
+// Write replaces the files, each at once.
+func (r *Recorder) Write() error {
 	started := time.Now()
 	if err := r.replace("history.csv", encodeHistory(r.state.Rows)); err != nil {
 		return err

@@ -158,7 +158,9 @@ func TestRestore(t *testing.T) {
 			for _, row := range rows {
 				r.Trained(7)
 				r.Spent(Step, time.Duration(row.TrainLoss*float64(time.Second)))
-				r.add(row)
+				if err := r.Append(row); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		add(first, rows[:cut])
