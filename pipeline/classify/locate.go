@@ -38,7 +38,7 @@ func Locate(named string, dataset bool, project *stage.Project) (folder string, 
 	if folder, err := current(project); folder != "" || err != nil {
 		return folder, err
 	}
-	own := filepath.Join(published, project.Params.Dataset)
+	own := filepath.Join(published, project.Params.PublishedName())
 	if _, err := os.Stat(filepath.Join(own, model.FileName)); err == nil {
 		return own, nil
 	}

@@ -28,9 +28,19 @@ var Name = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 // Params is what params.yaml says for one data set and experiment.
 type Params struct {
 	Dataset, Experiment string
+	Usual               string // the data set's usual experiment
 	Sections
 	// Sweeps are what make sweep can run, in the order of the file.
 	Sweeps []Sweep
+}
+
+// PublishedName is what a published model is called: the data set, and the
+// experiment where that is not the usual one.
+func (p *Params) PublishedName() string {
+	if p.Experiment == p.Usual {
+		return p.Dataset
+	}
+	return p.Dataset + "-" + p.Experiment
 }
 
 // An Override changes one key on top of params.yaml, e.g. Key "train.epochs",
@@ -124,7 +134,7 @@ func Load(file, dataset, experiment string, overrides []Override) (*Params, erro
 		sections.Set(override.Key, value)
 	}
 
-	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides), Sweeps: sweeps}
+	params := &Params{Dataset: dataset, Experiment: variant(experiment, overrides), Usual: usual, Sweeps: sweeps}
 	strict := func(config *mapstructure.DecoderConfig) {
 		config.TagName = "yaml"
 		config.ErrorUnset = true

@@ -16,11 +16,12 @@ import (
 	"catdog/pipeline/weights"
 )
 
-// PublishedFolder holds the models that are committed, a folder a data set.
+// PublishedFolder holds the models that are committed, see
+// params.Params.PublishedName.
 const PublishedFolder = "models/published"
 
 // publish copies the current model, which must be fresh and measured, to
-// models/published/DATASET/: weights, model.json, a model card, and a manifest
+// models/published/, see params.Params.PublishedName: weights, model.json, a model card, and a manifest
 // of its own. With HALF=1 in the environment the weights are rounded to float16.
 func publish(_ []string, out io.Writer) error {
 	project, states, err := planned()
@@ -62,7 +63,7 @@ func publish(_ []string, out io.Writer) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 
-	folder := filepath.Join(PublishedFolder, dataset)
+	folder := filepath.Join(PublishedFolder, project.Params.PublishedName())
 	partial := folder + ".partial"
 	if err := os.RemoveAll(partial); err != nil {
 		return err
