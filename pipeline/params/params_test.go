@@ -91,8 +91,8 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"explore: ", "explor: ", "explor is not a key; did you mean explore?"},
 		{"    experiment: quick", "    experimnt: quick", "did you mean datasets.sample.experiment?"},
 		{"      epochs: 8", "      epochs: -8", `experiments.quick.train.epochs is "-8"`},
-		{"  64px: {}", "  64px: {fetch: {}}", "experiments share their data set's photos"},
-		{"  64px: {}", "  64_px: {}", "a name made of a-z, 0-9 and -"},
+		{"    train: {epochs: 80, augment", "    fetch: {}\n    train: {epochs: 80, augment", "experiments share their data set's photos"},
+		{"  64px:  ", "  64_px:  ", "a name made of a-z, 0-9 and -"},
 		{"residuals: [0, 1, 1, 1]", "residuals: [0, 1]", "2 numbers for 4 blocks"},
 		{"  height: 72 ", "  height: 32 ", "cannot be cropped"},
 	} {

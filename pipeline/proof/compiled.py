@@ -126,7 +126,7 @@ for mode in "reduce-overhead", "max-autotune":
             found(f"{name}, {mode}", "left out: the time is over")
             continue
         try:
-            measured = rate(side, 4 if tiny else batch, build, mode, 1 if tiny else 8)
+            measured = rate(side, 4 if tiny else batch, build, mode, 1 if tiny else 5)
         except Exception as error:  # one that does not compile must not cost the others
             found(f"{name}, {mode}", f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
             continue
