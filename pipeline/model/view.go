@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
 
 	"catdog/pipeline/augment"
 	"catdog/pipeline/engine"
@@ -41,6 +43,23 @@ func NewPredictor(trainer engine.Trainer, weights engine.Weights, view View, cla
 	return p
 }
 
+// preparers is how many goroutines prepare images: few beside a network that
+// computes on all cores, more where there are more of them than it needs.
+var preparers = max(1, runtime.NumCPU()/4)
+
+// prepareAll prepares images, one after the other in the buffer.
+func (p *Predictor) prepareAll(images [][]byte, mirror bool, buffer []float32) {
+	var sharers sync.WaitGroup
+	for first := range preparers {
+		sharers.Go(func() {
+			for i := first; i < len(images); i += preparers {
+				p.prepare(images[i], mirror, buffer[i*p.inputLen():(i+1)*p.inputLen()])
+			}
+		})
+	}
+	sharers.Wait()
+}
+
 func (p *Predictor) inputLen() int { return p.view.InputHeight * p.view.InputWidth * 3 }
 
 // Logits returns a row of logits for each of the images (H·W·3 RGB bytes of
@@ -69,9 +88,7 @@ func (p *Predictor) Logits(ctx context.Context, images [][]byte, mirror bool) ([
 				return
 			}
 			part := images[first:min(first+p.batch, len(images))]
-			for i, pixels := range part {
-				p.prepare(pixels, mirror, buffer[i*p.inputLen():(i+1)*p.inputLen()])
-			}
+			p.prepareAll(part, mirror, buffer)
 			select {
 			case ready <- buffer:
 			case <-ctx.Done():

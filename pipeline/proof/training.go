@@ -159,7 +159,7 @@ func sameBytes(a, b string) (bool, error) {
 
 // shortage trains while something else has all but a rest of the memory.
 func (s *session) shortage() (err error) {
-	piece := 1 << 28 // floats: the rest is below 1 GiB
+	piece := 1 << 26 // floats: the rest is below 256 MiB, and the network needs more
 	if tiny() {
 		piece = 1 << 14
 	}

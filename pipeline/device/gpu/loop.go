@@ -34,6 +34,7 @@ type loop struct {
 	work   func() error
 	batch  int
 	images cu.DevicePtr
+	pinned []byte // the images, if they are in the host's memory
 	// now is the schedule of the step under way, words of 4 bytes: the seed,
 	// then 4 numbers for each optimizer.
 	now   cu.DevicePtr
@@ -58,26 +59,56 @@ func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, 
 	if float64(input.n)*float64(input.h)*float64(input.w) >= most {
 		return nil, fmt.Errorf("new loop: a batch of %d inputs of %d×%d is too large", input.n, input.h, input.w)
 	}
-	var err error
-	if l.images, err = d.allocate(size * len(spec.Images)); err != nil {
+	if err := d.do(l.makeEvents); err != nil {
+		return nil, fmt.Errorf("new loop: %w", err)
+	}
+	d.loops = append(d.loops, l)
+	if err := l.keep(spec.Images, size); err != nil {
 		return nil, fmt.Errorf("keep %d images of %d×%d: %w", len(spec.Images), spec.Height, spec.Width, err)
 	}
+	var err error
 	if l.now, err = d.allocate(4 * l.words); err != nil {
 		return nil, fmt.Errorf("new loop: %w", err)
 	}
-	if err := l.upload(spec.Images, size); err != nil {
-		return nil, err
-	}
-	err = d.do(func() (err error) {
-		for i := range l.windows {
-			if l.windows[i], err = cu.MakeEvent(cu.DisableTiming); err != nil {
-				return fmt.Errorf("new loop: make an event: %w", driver.Named("cuEventCreate", err))
-			}
+	return l, nil
+}
+
+func (l *loop) makeEvents() (err error) {
+	for i := range l.windows {
+		if l.windows[i], err = cu.MakeEvent(cu.DisableTiming); err != nil {
+			return fmt.Errorf("make an event: %w", driver.Named("cuEventCreate", err))
 		}
-		return nil
+	}
+	return nil
+}
+
+// keep puts the images into the GPU's memory or, where that has no room for
+// them, into memory of the host that it reads while it computes: a step reads
+// each image once, which is a small share of what it moves.
+func (l *loop) keep(images [][]byte, size int) (err error) {
+	d := l.device
+	if l.images, err = d.allocate(size * len(images)); err == nil {
+		return l.upload(images, size)
+	}
+	if !errors.As(err, new(*device.OutOfMemory)) {
+		return err
+	}
+	lack := err
+	err = d.do(func() error {
+		l.pinned, err = driver.Pinned(size * len(images))
+		return err
 	})
-	d.loops = append(d.loops, l)
-	return l, err
+	if err != nil {
+		return errors.Join(lack, err)
+	}
+	l.images = cu.DevicePtr(uintptr(pointer(l.pinned))) // one address space for both
+	for i, image := range images {
+		if len(image) != size {
+			return fmt.Errorf("image %d has %d bytes in place of %d", i, len(image), size)
+		}
+		copy(l.pinned[i*size:], image)
+	}
+	return nil
 }
 
 // upload copies the images, several at a time.
@@ -88,7 +119,7 @@ func (l *loop) upload(images [][]byte, size int) error {
 		piece = piece[:0]
 		for i, image := range images[first:min(first+several, len(images))] {
 			if len(image) != size {
-				return fmt.Errorf("keep image %d: %d bytes in place of %d", first+i, len(image), size)
+				return fmt.Errorf("image %d has %d bytes in place of %d", first+i, len(image), size)
 			}
 			piece = append(piece, image...)
 		}
@@ -327,8 +358,10 @@ func (l *loop) free() error {
 	if l.graph != nil {
 		errs = append(errs, l.graph.Close())
 	}
-	if l.host != nil {
-		errs = append(errs, driver.Unpin(l.host))
+	for _, memory := range [][]byte{l.host, l.pinned} {
+		if memory != nil {
+			errs = append(errs, driver.Unpin(memory))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -51,57 +51,68 @@ func planned(source *augment.Source, epoch int) device.Pass {
 
 // Inputs and targets are those of augment.Source.Batch, to the bit in float32,
 // whatever is drawn and at every level of shrinking; the logits are scored.
-func TestLoopMakesTheBatchesOfAugment(t *testing.T) {
+func TestLoopMakesTheBatchesOfAugment(t *testing.T) { makesTheBatches(t, func(*testing.T, *gpu.Device, int) {}) }
+
+// So they are where the GPU has no room for the images.
+func TestLoopReadsImagesOfTheHosts(t *testing.T) {
+	makesTheBatches(t, func(t *testing.T, d *gpu.Device, images int) { t.Setenv("STANDIN_MEMORY", fmt.Sprint(d.Memory()+int64(images)-1)) })
+}
+
+// makesTheBatches calls scarce before images of so many bytes go to the device.
+func makesTheBatches(t *testing.T, scarce func(t *testing.T, d *gpu.Device, images int)) {
 	for _, side := range [][2]int{{20, 27}, {9, 7}, {5, 4}} {
-		const batch = 5
-		d := gpu.OpenForTest(t, gpu.Options{Precision: "float32"})
-		pixels, source, o := pictures(t, side[0], side[1], batch)
-		input, _ := d.NewActivation(batch, side[0], side[1], 3)
-		targets, _ := d.NewVector(3 * batch)
-		logits, _ := d.NewVector(3 * batch)
-		values := make([]float32, 3*batch)
-		for i := range values {
-			values[i] = float32(i*i%7) - 3
-		}
-		logits.Upload(values)
-		own, other := augment.Targets(o.Classes, o.LabelSmoothing)
-		l, err := d.NewLoop(device.LoopSpec{Images: pixels, Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
-			Classes: o.Classes, Own: own, Other: other}, func() error { return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantInput, wantTargets := make([]float32, batch*side[0]*side[1]*3), make([]float32, 3*batch)
-		gotInput, gotTargets := make([]float32, len(wantInput)), make([]float32, len(wantTargets))
-		kinds := map[device.Kind]bool{}
-		for epoch := 1; epoch <= 3; epoch++ {
-			pass := planned(source, epoch)
-			for index := range source.Steps() {
-				kinds[pass.Mixes[index].Kind] = true
-				// One batch: those before are left out, those behind cut off by
-				// a context that has ended, once a step is captured.
-				source.Batch(epoch, index, wantInput, wantTargets)
-				only := device.Pass{Samples: pass.Samples[index*batch : (index+1)*batch], Mixes: pass.Mixes[index : index+1], Schedule: pass.Schedule[:1]}
-				score, done, err := l.Run(context.Background(), only, 0, device.Score{Loss: 1, Correct: 2}, func(int) {})
-				if err != nil || done != 1 {
-					t.Fatal(done, err)
-				}
-				input.Download(gotInput)
-				targets.Download(gotTargets)
-				if !slices.Equal(gotInput, wantInput) || !slices.Equal(gotTargets, wantTargets) {
-					t.Errorf("%v: batch %d of epoch %d (%v) is not augment's", side, index, epoch, only.Mixes)
-				}
-				loss, correct := scored(values, wantTargets, 3)
-				if math.Abs(score.Loss-1-loss) > 1e-9 || score.Correct != 2+correct {
-					t.Errorf("score %+v, want %g and %d more", score, loss, correct)
+		t.Run(fmt.Sprint(side), func(t *testing.T) {
+			const batch = 5
+			d := gpu.OpenForTest(t, gpu.Options{Precision: "float32"})
+			pixels, source, o := pictures(t, side[0], side[1], batch)
+			input, _ := d.NewActivation(batch, side[0], side[1], 3)
+			targets, _ := d.NewVector(3 * batch)
+			logits, _ := d.NewVector(3 * batch)
+			values := make([]float32, 3*batch)
+			for i := range values {
+				values[i] = float32(i*i%7) - 3
+			}
+			logits.Upload(values)
+			own, other := augment.Targets(o.Classes, o.LabelSmoothing)
+			scarce(t, d, len(pixels)*len(pixels[0]))
+			l, err := d.NewLoop(device.LoopSpec{Images: pixels, Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
+				Classes: o.Classes, Own: own, Other: other}, func() error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantInput, wantTargets := make([]float32, batch*side[0]*side[1]*3), make([]float32, 3*batch)
+			gotInput, gotTargets := make([]float32, len(wantInput)), make([]float32, len(wantTargets))
+			kinds := map[device.Kind]bool{}
+			for epoch := 1; epoch <= 3; epoch++ {
+				pass := planned(source, epoch)
+				for index := range source.Steps() {
+					kinds[pass.Mixes[index].Kind] = true
+					// One batch: those before are left out, those behind cut off by
+					// a context that has ended, once a step is captured.
+					source.Batch(epoch, index, wantInput, wantTargets)
+					only := device.Pass{Samples: pass.Samples[index*batch : (index+1)*batch], Mixes: pass.Mixes[index : index+1], Schedule: pass.Schedule[:1]}
+					score, done, err := l.Run(context.Background(), only, 0, device.Score{Loss: 1, Correct: 2}, func(int) {})
+					if err != nil || done != 1 {
+						t.Fatal(done, err)
+					}
+					input.Download(gotInput)
+					targets.Download(gotTargets)
+					if !slices.Equal(gotInput, wantInput) || !slices.Equal(gotTargets, wantTargets) {
+						t.Errorf("%v: batch %d of epoch %d (%v) is not augment's", side, index, epoch, only.Mixes)
+					}
+					loss, correct := scored(values, wantTargets, 3)
+					if math.Abs(score.Loss-1-loss) > 1e-9 || score.Correct != 2+correct {
+						t.Errorf("score %+v, want %g and %d more", score, loss, correct)
+					}
 				}
 			}
-		}
-		if len(kinds) != 3 {
-			t.Errorf("only the kinds of mixing %v came up", kinds)
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
+			if len(kinds) != 3 {
+				t.Errorf("only the kinds of mixing %v came up", kinds)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ package gpu
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"gorgonia.org/cu"
 
@@ -46,15 +47,28 @@ func (a *activation) Upload(nhwc []float32) {
 	if !a.fits("upload", nhwc) {
 		return
 	}
-	padded := make([]float32, a.n*a.h*a.w*pitch(a.c))
-	for i := range a.n * a.h * a.w {
-		copy(padded[i*pitch(a.c):], nhwc[i*a.c:(i+1)*a.c])
-	}
 	if a.device.element() == 2 {
-		a.device.upload(raw(halve(padded)), a.data)
+		a.device.upload(raw(pad(a, nhwc, half)), a.data)
 	} else {
-		a.device.upload(raw(padded), a.data)
+		a.device.upload(raw(pad(a, nhwc, func(v float32) float32 { return v })), a.data)
 	}
+}
+
+// pad makes elements of an activation's values, with its padding.
+func pad[T any](a *activation, nhwc []float32, element func(float32) T) []T {
+	padded := make([]T, a.n*a.h*a.w*pitch(a.c))
+	var shared sync.WaitGroup
+	for n := range a.n {
+		shared.Go(func() {
+			for i := n * a.h * a.w; i < (n+1)*a.h*a.w; i++ {
+				for j, v := range nhwc[i*a.c : (i+1)*a.c] {
+					padded[i*pitch(a.c)+j] = element(v)
+				}
+			}
+		})
+	}
+	shared.Wait()
+	return padded
 }
 
 func (a *activation) Download(nhwc []float32) {
@@ -76,17 +90,14 @@ func (a *activation) Download(nhwc []float32) {
 	}
 }
 
-// halve rounds to bfloat16, to nearest, ties to even: the upper half of a
+// half rounds to bfloat16, to nearest, ties to even: the upper half of a
 // float32's bits. A NaN stays one.
-func halve(values []float32) []uint16 {
-	halves := make([]uint16, len(values))
-	for i, v := range values {
-		bits := math.Float32bits(v)
-		if halves[i] = uint16((bits + 0x7fff + bits>>16&1) >> 16); v != v {
-			halves[i] = 0x7fff
-		}
+func half(v float32) uint16 {
+	if v != v {
+		return 0x7fff
 	}
-	return halves
+	bits := math.Float32bits(v)
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
 }
 
 func (a *activation) fits(what string, values []float32) bool {

@@ -82,7 +82,11 @@ func (t *tuning) random(elements int) (cu.DevicePtr, error) {
 	}
 	filled := raw(values)
 	if d.element() == 2 {
-		filled = raw(halve(values))
+		halves := make([]uint16, len(values))
+		for i, v := range values {
+			halves[i] = half(v)
+		}
+		filled = raw(halves)
 	}
 	copy(d.staging, filled)
 	if err := cu.MemcpyHtoDAsync(p, pointer(d.staging), int64(len(filled)), d.stream); err != nil {

@@ -128,10 +128,18 @@ stream *stream_of(CUstream s) {
 	stream *variable = stream_of(handle);           \
 	if (!variable) return fault(CUDA_ERROR_INVALID_HANDLE, std::string(__func__) + ": no such stream in this context")
 
+// Kernels read pinned memory too: it has the same address there.
+bool pinned(const void *p, size_t bytes) {
+	auto after = current->pinned.upper_bound((void *)p);
+	if (after == current->pinned.begin()) return false;
+	--after;
+	return (char *)p + bytes <= (char *)after->first + after->second;
+}
+
 std::string wrong(const operation &o) {
 	for (auto &r : o.ranges)
 		if (r.at || r.bytes)
-			if (std::string why = current->memory.wrong(r.at, r.bytes); !why.empty()) return o.name + ": memory " + why;
+			if (std::string why = current->memory.wrong(r.at, r.bytes); !why.empty() && !pinned((void *)r.at, r.bytes)) return o.name + ": memory " + why;
 	return "";
 }
 
@@ -187,13 +195,6 @@ bool capturing() {
 // What a driver refuses to a thread that captures.
 #define NOT_WHILE_CAPTURING \
 	if (capturing()) return fault(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, std::string(__func__) + " while a stream is captured")
-
-bool pinned(const void *p, size_t bytes) {
-	auto after = current->pinned.upper_bound((void *)p);
-	if (after == current->pinned.begin()) return false;
-	--after;
-	return (char *)p + bytes <= (char *)after->first + after->second;
-}
 
 std::string bytes_of(size_t bytes) { return std::to_string(bytes) + " bytes"; }
 
