@@ -238,6 +238,9 @@ func TestLocate(t *testing.T) {
 	check("", false, "models/published/colours")
 	putModel(t, "models/published/sample")
 	check("", true, "models/published/sample")
+	check("", false, "models/published/colours")
+	put(t, "models/published/sample/metrics.json", []byte(`{"splits": {"test": {"accuracy": 0.9}}}`))
+	check("", false, "models/published/sample")
 
 	// A trained model comes first where its data set is named.
 	putModel(t, "models/sample/run.partial")
@@ -249,7 +252,7 @@ func TestLocate(t *testing.T) {
 	put(t, "models/sample/quick.json", manifest.Encode())
 	folder := filepath.Join("models/sample", manifest.Key)
 	check("", true, folder)
-	check("", false, "models/published/colours")
+	check("", false, "models/published/sample")
 
 	put(t, filepath.Join(folder, "model.json"), []byte("{}"))
 	if _, err := Locate("", true, project); err == nil || !strings.Contains(err.Error(), "model.json is damaged") {

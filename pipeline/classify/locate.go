@@ -21,7 +21,7 @@ const published = "models/published"
 
 // Locate is the folder of the model to use: the one that is named, if any;
 // else the current one of the data set and experiment, else the one published
-// for the data set, else the first one published. Where no data set is named
+// for the data set, else the best one published. Where no data set is named
 // published models come first.
 func Locate(named string, dataset bool, project *stage.Project) (folder string, err error) {
 	if named != "" {
@@ -31,7 +31,7 @@ func Locate(named string, dataset bool, project *stage.Project) (folder string, 
 		return filepath.Clean(named), nil
 	}
 	if !dataset {
-		if folder, err := firstPublished(); folder != "" || err != nil {
+		if folder, err := bestPublished(); folder != "" || err != nil {
 			return folder, err
 		}
 	}
@@ -42,7 +42,7 @@ func Locate(named string, dataset bool, project *stage.Project) (folder string, 
 	if _, err := os.Stat(filepath.Join(own, model.FileName)); err == nil {
 		return own, nil
 	}
-	if folder, err = firstPublished(); folder != "" || err != nil {
+	if folder, err = bestPublished(); folder != "" || err != nil {
 		return folder, err
 	}
 	return "", fmt.Errorf("there is no model of %s yet and none in %s: train one with make, or name one: MODEL=folder", project.Params.Dataset, published)
@@ -71,13 +71,25 @@ func current(project *stage.Project) (folder string, err error) {
 	return folder, nil
 }
 
-// firstPublished is the first published model by name, "" if there is none.
-func firstPublished() (string, error) {
+// bestPublished is the published model with the highest test accuracy, as the
+// metrics beside it say (the first by name of equals and of those that have
+// none); "" if there is none.
+func bestPublished() (string, error) {
 	found, err := filepath.Glob(filepath.Join(published, "*", model.FileName))
-	if err != nil || len(found) == 0 {
-		return "", err
+	best, highest := "", -1.0
+	for _, name := range found {
+		var metrics evaluate.Metrics
+		folder := filepath.Dir(name)
+		if text, err := os.ReadFile(filepath.Join(folder, "metrics.json")); err == nil {
+			if err := json.Unmarshal(text, &metrics); err != nil {
+				return "", fmt.Errorf("read the metrics of %s: %w", folder, err)
+			}
+		}
+		if accuracy := float64(metrics.Splits.Test.Accuracy); accuracy > highest {
+			best, highest = folder, accuracy
+		}
 	}
-	return filepath.Dir(found[0]), nil
+	return best, err
 }
 
 // measured is what is known of how good a model is: metrics that lie beside it
