@@ -114,6 +114,9 @@ type Score struct {
 
 // A Loop goes through passes.
 type Loop interface {
+	// Prepare lets the next Run begin sooner, if it is of this very pass. It may
+	// be called beside a Run that has begun.
+	Prepare(Pass) error
 	// Run does the batches of a pass from first on, and adds to score. It calls
 	// done now and then with how many batches were started. It stops early
 	// when ctx ends, which is not an error; it returns how many batches were

@@ -35,9 +35,9 @@ type held struct {
 
 // planned is the plan of an epoch.
 type planned struct {
-	epoch   int
-	samples []device.Sample
-	mixes   []device.Mix
+	epoch int
+	pass  device.Pass
+	err   error
 }
 
 // hold copies training and validation split to the device.
@@ -72,22 +72,39 @@ func onDevice(data *pack.Pack, images []pack.Image, own, other float32) engine.D
 	return engine.Data{Images: pixels, Height: data.Height, Width: data.Width, Own: own, Other: other}
 }
 
-// planOf is an epoch's plan; the next epoch's is made meanwhile.
-func (h *held) planOf(epoch int) planned {
-	plan := func(epoch int) planned {
-		samples, mixes := h.plan(epoch)
-		return planned{epoch, samples, mixes}
+// passOf is an epoch's plan.
+func (l *loop) passOf(epoch int) device.Pass {
+	samples, mixes := l.held.plan(epoch)
+	pass := device.Pass{Samples: samples, Mixes: mixes}
+	for index := range mixes {
+		pass.Schedule = append(pass.Schedule, l.scheduleOf(epoch, index))
 	}
-	now := planned{}
+	return pass
+}
+
+// planNext plans an epoch while the one before is under way.
+func (l *loop) planNext(epoch int) {
+	h := l.held
 	if h.next != nil {
-		now = <-h.next
-	}
-	if now.epoch != epoch {
-		now = plan(epoch)
+		return
 	}
 	h.next = make(chan planned, 1)
-	go func(next chan<- planned) { next <- plan(epoch + 1) }(h.next)
-	return now
+	go func(next chan<- planned) {
+		pass := l.passOf(epoch)
+		next <- planned{epoch, pass, h.training.Prepare(pass)}
+	}(h.next)
+}
+
+// planned is the current epoch's plan.
+func (l *loop) planned() (device.Pass, error) {
+	if l.held.next != nil {
+		next := <-l.held.next
+		l.held.next = nil
+		if next.epoch == l.at.Epoch || next.err != nil {
+			return next.pass, next.err
+		}
+	}
+	return l.passOf(l.at.Epoch), nil
 }
 
 // close waits for what is under way, which a run that failed may have left.
@@ -101,10 +118,9 @@ func (h *held) close() {
 // heldBatches is batches where the device holds the data.
 func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	waiting := time.Now()
-	now := l.held.planOf(l.at.Epoch)
-	pass := device.Pass{Samples: now.samples, Mixes: now.mixes}
-	for index := range now.mixes {
-		pass.Schedule = append(pass.Schedule, l.schedule(index))
+	pass, err := l.planned()
+	if err != nil {
+		return fmt.Errorf("prepare epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
 	}
 	started := time.Now()
 	shown := 0
@@ -112,6 +128,7 @@ func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 		task.Note("epoch %d/%d", l.at.Epoch, l.parameters.Epochs)
 		task.Add((batches - shown) * l.parameters.Batch)
 		shown = batches
+		l.planNext(l.at.Epoch + 1)
 	}
 	score, batches, err := l.held.training.Run(ctx, pass, l.at.Step, device.Score{Loss: l.at.Loss, Correct: l.at.Correct}, show)
 	if err != nil {

@@ -196,9 +196,11 @@ func (l *loop) step(index int, images, targets []float32) error {
 
 // schedule is what changes with each step, for batch index (from 0) of the
 // current epoch.
-func (l *loop) schedule(index int) device.Schedule {
+func (l *loop) schedule(index int) device.Schedule { return l.scheduleOf(l.at.Epoch, index) }
+
+func (l *loop) scheduleOf(epoch, index int) device.Schedule {
 	steps := l.source.Steps()
-	step := (l.at.Epoch-1)*steps + index + 1
+	step := (epoch-1)*steps + index + 1
 	rate := learningRate(l.parameters.LearningRate, step, l.parameters.Epochs*steps)
 	return device.Schedule{Step: step, Seed: dropoutSeed(l.parameters.Seed, step), LearningRate: float32(rate)}
 }

@@ -43,9 +43,13 @@ type loop struct {
 	steps                     int // in a pass, 0 before the first
 	pass                      cu.DevicePtr
 	schedules, mixes, samples int
-	host                      []byte // pinned, of the same size
-	windows                   [2]cu.Event
-	graph                     *driver.Graph
+	// host is pinned memory of the same size: for the pass under way, and for
+	// the one that was prepared meanwhile.
+	host     [2][]byte
+	current  int            // of host
+	prepared *device.Sample // the first of the pass in the other one, nil if there is none
+	windows  [2]cu.Event
+	graph    *driver.Graph
 }
 
 func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, error) {
@@ -176,17 +180,33 @@ func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
 		if err := l.makeRoom(steps); err != nil {
 			return err
 		}
-	case steps != l.steps:
-		return fmt.Errorf("%d batches, the first pass had %d", steps, l.steps)
+	}
+	if l.prepared != &pass.Samples[0] {
+		if err := l.Prepare(pass); err != nil {
+			return err
+		}
+	}
+	l.current, l.prepared = 1-l.current, nil
+	l.setState(first, score)
+	return l.send(len(l.host[l.current]))
+}
+
+// Prepare does nothing before the first Run.
+func (l *loop) Prepare(pass device.Pass) error {
+	if l.steps == 0 {
+		return nil
+	}
+	if len(pass.Schedule) != l.steps || len(pass.Mixes) != l.steps || len(pass.Samples) != l.steps*l.batch {
+		return fmt.Errorf("%d batches, the first pass had %d", len(pass.Schedule), l.steps)
 	}
 	for i, s := range pass.Samples {
 		if int(s.Image) >= len(l.spec.Images) {
 			return fmt.Errorf("input %d shows image %d of %d", i, s.Image, len(l.spec.Images))
 		}
 	}
-	l.setState(first, score)
+	host := l.host[1-l.current]
 	for i, s := range pass.Schedule {
-		row := l.host[l.schedules+4*l.words*i:]
+		row := host[l.schedules+4*l.words*i:]
 		binary.LittleEndian.PutUint64(row, s.Seed)
 		for j, o := range l.device.optimizers[:(l.words-2)/scheduled] {
 			for k, v := range o.values(s.Step, s.LearningRate) {
@@ -194,9 +214,10 @@ func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
 			}
 		}
 	}
-	copy(l.host[l.mixes:], raw(pass.Mixes))
-	copy(l.host[l.samples:], raw(pass.Samples))
-	return l.send(len(l.host))
+	copy(host[l.mixes:], raw(pass.Mixes))
+	copy(host[l.samples:], raw(pass.Samples))
+	l.prepared = &pass.Samples[0]
+	return nil
 }
 
 // makeRoom decides where the parts of a pass lie.
@@ -210,22 +231,27 @@ func (l *loop) makeRoom(steps int) (err error) {
 	}
 	l.steps = steps
 	return l.device.do(func() error {
-		l.host, err = driver.Pinned(size)
-		return err
+		for i := range l.host {
+			if l.host[i], err = driver.Pinned(size); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 func (l *loop) setState(step int, score device.Score) {
-	binary.LittleEndian.PutUint64(l.host, uint64(step))
-	binary.LittleEndian.PutUint64(l.host[8:], math.Float64bits(score.Loss))
-	binary.LittleEndian.PutUint64(l.host[16:], uint64(score.Correct))
+	state := l.host[l.current]
+	binary.LittleEndian.PutUint64(state, uint64(step))
+	binary.LittleEndian.PutUint64(state[8:], math.Float64bits(score.Loss))
+	binary.LittleEndian.PutUint64(state[16:], uint64(score.Correct))
 }
 
 // send queues the upload of the pass' first bytes. The pinned memory must not
 // change before a run ends.
 func (l *loop) send(bytes int) error {
 	return l.device.do(func() error {
-		if err := cu.MemcpyHtoDAsync(l.pass, pointer(l.host), int64(bytes), l.device.stream); err != nil {
+		if err := cu.MemcpyHtoDAsync(l.pass, pointer(l.host[l.current]), int64(bytes), l.device.stream); err != nil {
 			return fmt.Errorf("copy %d bytes: %w", bytes, driver.Named("cuMemcpyHtoDAsync", err))
 		}
 		return nil
@@ -358,7 +384,7 @@ func (l *loop) free() error {
 	if l.graph != nil {
 		errs = append(errs, l.graph.Close())
 	}
-	for _, memory := range [][]byte{l.host, l.pinned} {
+	for _, memory := range [][]byte{l.host[0], l.host[1], l.pinned} {
 		if memory != nil {
 			errs = append(errs, driver.Unpin(memory))
 		}

@@ -51,11 +51,15 @@ func planned(source *augment.Source, epoch int) device.Pass {
 
 // Inputs and targets are those of augment.Source.Batch, to the bit in float32,
 // whatever is drawn and at every level of shrinking; the logits are scored.
-func TestLoopMakesTheBatchesOfAugment(t *testing.T) { makesTheBatches(t, func(*testing.T, *gpu.Device, int) {}) }
+func TestLoopMakesTheBatchesOfAugment(t *testing.T) {
+	makesTheBatches(t, func(*testing.T, *gpu.Device, int) {})
+}
 
 // So they are where the GPU has no room for the images.
 func TestLoopReadsImagesOfTheHosts(t *testing.T) {
-	makesTheBatches(t, func(t *testing.T, d *gpu.Device, images int) { t.Setenv("STANDIN_MEMORY", fmt.Sprint(d.Memory()+int64(images)-1)) })
+	makesTheBatches(t, func(t *testing.T, d *gpu.Device, images int) {
+		t.Setenv("STANDIN_MEMORY", fmt.Sprint(d.Memory()+int64(images)-1))
+	})
 }
 
 // makesTheBatches calls scarce before images of so many bytes go to the device.
