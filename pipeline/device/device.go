@@ -85,7 +85,7 @@ type Convolution interface {
 	// nil (a skip connection's gradient). dx and addend may be the same. It
 	// comes after a Forward with the same, unchanged w.
 	BackwardInput(dy Activation, w Vector, addend, dx Activation) error
-	// BackwardWeights overwrites dw.
+	// BackwardWeights overwrites dw. Padding of dw that is zero stays zero.
 	BackwardWeights(x, dy Activation, dw Vector) error
 }
 
@@ -220,7 +220,8 @@ type Dense interface {
 	// Forward writes Batch·Out logits to y, a vector; bias has at least Out
 	// elements.
 	Forward(x Activation, w, bias Vector, y Vector) error
-	// Backward writes dx, dw and dbias from dy (Batch·Out).
+	// Backward writes dx, dw and dbias from dy (Batch·Out). Padding of dw that
+	// is zero stays zero.
 	Backward(x Activation, w Vector, dy Vector, dx Activation, dw, dbias Vector) error
 }
 

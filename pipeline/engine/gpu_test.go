@@ -49,7 +49,7 @@ func onGPU(t *testing.T, precision string, n *network.Description, o Options, st
 }
 
 // Losses agree with the other devices'. In bfloat16 each activation is off by
-// up to 2⁻⁹ of itself, and at the kinks of ReLUs and maxima gradients jump: a
+// up to 2⁻⁸ of itself, and at the kinks of ReLUs and maxima gradients jump: a
 // loss is off by a few of those.
 func TestGPUTrainsAsTheOthersDo(t *testing.T) {
 	const steps = 6

@@ -21,7 +21,7 @@ func Conform(t *testing.T, d device.Device, tolerance float64) {
 }
 
 // BFloat16Tolerance is Conform's tolerance for a device whose activations are
-// bfloat16. One rounding is off by at most 2⁻⁹ of a value, and by a third of
+// bfloat16. One rounding is off by at most 2⁻⁸ of a value, and by a third of
 // that in the mean; an operation rounds its result, and at most one value on
 // the way to it.
 const BFloat16Tolerance = 1.0 / 256
