@@ -13,7 +13,6 @@ import (
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
 	"catdog/pipeline/train/record"
-	"catdog/pipeline/weights"
 )
 
 // held is the data set on the trainer's device, which goes through an epoch by
@@ -149,100 +148,6 @@ func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
 	return ctx.Err()
 }
 
-// keepBest keeps the state as it is now, on the device: weights that are soon
-// outdone by better ones never leave it.
-func (h *held) keepBest() (err error) {
-	if h.best != nil {
-		h.best.Release()
-	}
-	h.best, err = h.holder.Snapshot()
-	return err
-}
-
-// written is what came of writing.
-type written struct {
-	best              []weights.Tensor // of the best epoch then, nil if they were written before
-	epochs            int              // that are complete in the checkpoint
-	plots, checkpoint time.Duration
-	release           []engine.Snapshot
-	err               error
-}
-
-// writeBeside writes records and checkpoint while the device goes on. Epochs
-// that end meanwhile are written together, once that is done.
-func (l *loop) writeBeside() error {
-	h := l.held
-	h.unwritten = true
-	if h.writing != nil && len(h.writing) == 0 {
-		return nil
-	}
-	if err := l.collect(); err != nil {
-		return err
-	}
-	state, err := h.holder.Snapshot()
-	if err != nil {
-		return err
-	}
-	at, best, bestState, records := l.at, l.best, h.best, l.recorder.Copy()
-	h.best, h.unwritten = nil, false
-	h.writing = make(chan written, 1)
-	go func(done chan<- written) {
-		w := written{release: []engine.Snapshot{state}, epochs: at.Epoch - 1}
-		if bestState != nil {
-			w.release = append(w.release, bestState)
-			w.best = bestState.Weights(kept(l.parameters))
-			best = w.best
-		}
-		started := time.Now()
-		w.err = records.Write()
-		drawn := time.Now()
-		if w.err == nil {
-			at.Records = records.State()
-			c := checkpoint{progressState: at, trainer: state.State(), best: best}
-			w.err = c.save(l.checkpoint)
-		}
-		w.plots, w.checkpoint = drawn.Sub(started), time.Since(drawn)
-		done <- w
-	}(h.writing)
-	return nil
-}
-
-// collect waits until nothing is being written, and says how that went.
-func (l *loop) collect() error {
-	h := l.held
-	if h == nil || h.writing == nil {
-		return nil
-	}
-	w := <-h.writing
-	h.writing = nil
-	if w.best != nil {
-		l.best = w.best
-	}
-	if w.err == nil {
-		h.saved = w.epochs
-	}
-	l.recorder.Spent(record.Plots, w.plots)
-	l.recorder.Spent(record.Checkpoint, w.checkpoint)
-	for _, snapshot := range w.release {
-		snapshot.Release()
-	}
-	return w.err
-}
-
-// concluded writes what is not written yet, and waits for it.
-func (l *loop) concluded() error {
-	if l.held == nil {
-		return nil
-	}
-	if err := l.collect(); err != nil || !l.held.unwritten {
-		return err
-	}
-	if err := l.writeBeside(); err != nil {
-		return err
-	}
-	return l.collect()
-}
-
 // validate is validation where the device holds the data.
 func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error) {
 	score, batches, err := h.validation.Run(ctx, h.validated, 0, device.Score{}, func(int) {})
@@ -254,46 +159,4 @@ func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error)
 		return 0, 0, fmt.Errorf("validate: %w", err)
 	}
 	return score.Loss / float64(h.images), float64(score.Correct) / float64(h.images), nil
-}
-
-// measure is how busy the device was since hold: it takes the times of a step's
-// and a prediction's single pieces of work, and leaves the trainer as it was.
-func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerator, err error) {
-	if h.steps == 0 || h.predictions == 0 {
-		return a, nil
-	}
-	wall := time.Since(h.begun).Seconds()
-	before := h.holder.State()
-	step, err := h.training.Measure()
-	if err != nil {
-		return a, fmt.Errorf("measure a step: %w", err)
-	}
-	if err := h.holder.SetState(before); err != nil {
-		return a, fmt.Errorf("measure a step: %w", err)
-	}
-	prediction, err := h.validation.Measure()
-	if err != nil {
-		return a, fmt.Errorf("measure a prediction: %w", err)
-	}
-	operations, bytes, err := d.Peaks()
-	if err != nil {
-		return a, err
-	}
-	// Forward, and backward to inputs and to weights: three times as much.
-	rate := 2 * 3 * float64(multiplyAdds) / step.Seconds
-	share := func(done, most float64) float64 {
-		if most == 0 {
-			return 0
-		}
-		return done / most
-	}
-	return record.Accelerator{
-		BusyShare:   (float64(h.steps)*step.Seconds + float64(h.predictions)*prediction.Seconds) / wall,
-		WallSeconds: wall,
-		StepSeconds: step.Seconds, StepLaunches: step.Pieces, StepBytes: step.Bytes,
-		PredictionSeconds: prediction.Seconds, PredictionLaunches: prediction.Pieces,
-		TeraFLOPS:       rate / 1e12,
-		ArithmeticShare: share(rate, operations), MemoryShare: share(float64(step.Bytes)/step.Seconds, bytes),
-		MemoryBytes: d.Memory(),
-	}, nil
 }

@@ -1,0 +1,51 @@
+package train
+
+import (
+	"fmt"
+	"time"
+
+	"catdog/pipeline/device"
+	"catdog/pipeline/train/record"
+)
+
+// measure is how busy the device was since hold: it takes the times of a step's
+// and a prediction's single pieces of work, and leaves the trainer as it was.
+func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerator, err error) {
+	if h.steps == 0 || h.predictions == 0 {
+		return a, nil
+	}
+	wall := time.Since(h.begun).Seconds()
+	before := h.holder.State()
+	step, err := h.training.Measure()
+	if err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
+	if err := h.holder.SetState(before); err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
+	prediction, err := h.validation.Measure()
+	if err != nil {
+		return a, fmt.Errorf("measure a prediction: %w", err)
+	}
+	operations, bytes, err := d.Peaks()
+	if err != nil {
+		return a, err
+	}
+	// Forward, and backward to inputs and to weights: three times as much.
+	rate := 2 * 3 * float64(multiplyAdds) / step.Seconds
+	share := func(done, most float64) float64 {
+		if most == 0 {
+			return 0
+		}
+		return done / most
+	}
+	return record.Accelerator{
+		BusyShare:   (float64(h.steps)*step.Seconds + float64(h.predictions)*prediction.Seconds) / wall,
+		WallSeconds: wall,
+		StepSeconds: step.Seconds, StepLaunches: step.Pieces, StepBytes: step.Bytes,
+		PredictionSeconds: prediction.Seconds, PredictionLaunches: prediction.Pieces,
+		TeraFLOPS:       rate / 1e12,
+		ArithmeticShare: share(rate, operations), MemoryShare: share(float64(step.Bytes)/step.Seconds, bytes),
+		MemoryBytes: d.Memory(),
+	}, nil
+}
