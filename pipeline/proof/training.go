@@ -181,21 +181,15 @@ func (s *session) shortage() (err error) {
 		return err
 	}
 	w := workloads()[1]
-	folder := filepath.Join(s.scratch, "shortage")
-	if err := os.MkdirAll(folder, 0o777); err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	if err := w.writePack(folder); err != nil {
-		return err
-	}
-	data, err := input(folder)
+	text := "it trained"
+	err = s.onNoise(w, func(data *stage.Input, model string) error {
+		if lack := s.train(s.ctx, w.recipe(all), data, model); lack != nil {
+			text = lack.Error()
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	text := "it trained"
-	if lack := s.train(s.ctx, w.recipe(all), data, filepath.Join(folder, "model")); lack != nil {
-		text = lack.Error()
 	}
 	what := fmt.Sprintf("training with a batch of %d while another program holds %.1f GB", w.batch, 4e-9*float64(taken)*float64(piece))
 	return s.must(what, text, "", "CUDA_ERROR_OUT_OF_MEMORY, how much is needed, and whether a smaller batch fits",
@@ -210,14 +204,16 @@ func (s *session) speed() error {
 		return err
 	}
 	for _, w := range s.workloads() {
-		if err := s.speedOf(w, w.recipe(all)); err != nil {
+		err := s.onNoise(w, func(data *stage.Input, model string) error { return s.speedOf(w, w.recipe(all), data, model) })
+		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 	}
 	return nil
 }
 
-func (s *session) speedOf(w workload, p *params.Params) error {
+// onNoise gives use a workload's pack and a folder for a model; both are removed.
+func (s *session) onNoise(w workload, use func(data *stage.Input, model string) error) error {
 	folder := filepath.Join(s.scratch, w.name)
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
@@ -230,7 +226,10 @@ func (s *session) speedOf(w workload, p *params.Params) error {
 	if err != nil {
 		return err
 	}
-	model := filepath.Join(folder, "model")
+	return use(data, filepath.Join(folder, "model"))
+}
+
+func (s *session) speedOf(w workload, p *params.Params, data *stage.Input, model string) error {
 	started := time.Now()
 	if err := s.train(s.ctx, p, data, model); err != nil {
 		return err
@@ -266,12 +265,10 @@ func (s *session) speedOf(w workload, p *params.Params) error {
 
 // busy says how much of the time and of the GPU the training used.
 func (s *session) busy(what string, gpu record.Accelerator) error {
-	bar, asked := what+", busy share of the training's wall time, validation and checkpoints included", 0.98
-	err := s.found(bar, gpu.BusyShare, "")
-	if !tiny() {
-		err = s.must(bar, gpu.BusyShare, "", fmt.Sprintf("≥ %g", asked), gpu.BusyShare >= asked)
-	}
-	return errors.Join(err,
+	const least = 0.98
+	return errors.Join(
+		s.must(what+", busy share of the training's wall time, validation and checkpoints included", gpu.BusyShare, "",
+			fmt.Sprintf("≥ %g", least), gpu.BusyShare >= least || tiny()),
 		s.found(what+", launches a step", float64(gpu.StepLaunches), ""),
 		s.found(what+", least bytes a step moves", float64(gpu.StepBytes)/1e6, "MB"),
 		s.found(what+", share of the arithmetic peak", gpu.ArithmeticShare, ""),
