@@ -17,9 +17,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
-	"unsafe"
 
 	"gorgonia.org/cu"
 
@@ -324,13 +322,6 @@ func (d *Device) allocateHere(bytes int) (p cu.DevicePtr, err error) {
 	return p, nil
 }
 
-// A workspace is memory that operations use one after the other. It is as
-// large as the largest needs, and made when the first of them runs.
-type workspace struct {
-	need, size int
-	data       cu.DevicePtr
-}
-
 // operations are what a multiprocessor's tensor cores compute in a clock cycle,
 // multiplications and additions of bfloat16 with sums in float32, by compute
 // capability: from NVIDIA's white papers on Ampere, Ada and Hopper.
@@ -374,158 +365,3 @@ func (d *Device) Measure(build func(device.Device) error) (need, available int64
 		return err
 	})
 }
-
-// reserve makes the workspace at least so large.
-func (w *workspace) reserve(bytes int) { w.need = max(w.need, bytes) }
-
-// scratch is a workspace's memory, for what runs on the device's thread. A
-// former, smaller one stays, since captured work may use it.
-func (d *Device) scratch(w *workspace) (cu.DevicePtr, error) {
-	if w.size < w.need {
-		data, err := d.allocateHere(w.need)
-		if err != nil {
-			return 0, fmt.Errorf("make a workspace: %w", err)
-		}
-		w.data, w.size = data, w.need
-	}
-	return w.data, nil
-}
-
-// upload and download move memory through pinned memory, and wait for it.
-func (d *Device) upload(values []byte, to cu.DevicePtr) {
-	d.transfer(len(values), func(at, length int) error {
-		copy(d.staging, values[at:at+length])
-		return driver.Named("cuMemcpyHtoDAsync",
-			cu.MemcpyHtoDAsync(to+cu.DevicePtr(at), pointer(d.staging), int64(length), d.stream))
-	}, func(int, int) {})
-}
-
-func (d *Device) download(from cu.DevicePtr, values []byte) {
-	d.transfer(len(values), func(at, length int) error {
-		return driver.Named("cuMemcpyDtoHAsync",
-			cu.MemcpyDtoHAsync(pointer(d.staging), from+cu.DevicePtr(at), int64(length), d.stream))
-	}, func(at, length int) { copy(values[at:at+length], d.staging) })
-}
-
-func (d *Device) transfer(count int, start func(at, length int) error, finish func(at, length int)) {
-	d.do(func() error {
-		if err := d.join(); err != nil {
-			d.fail(err)
-		}
-		for at := 0; at < count && d.failure == nil && !d.measuring; at += stagingSize {
-			length := min(count-at, stagingSize)
-			if err := start(at, length); err != nil {
-				d.fail(fmt.Errorf("copy %d bytes: %w", length, err))
-			} else if d.wait() == nil {
-				finish(at, length)
-			}
-		}
-		return nil
-	})
-}
-
-// pointer is where memory begins.
-func pointer(memory []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(memory)) }
-
-// raw is a slice's memory.
-func raw[T any](values []T) []byte {
-	var zero T
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*int(unsafe.Sizeof(zero)))
-}
-
-// A launch is one kernel with its grid and arguments, or a call of cuDNN's.
-type launch struct {
-	kernel       string
-	gridX, gridY int
-	arguments    []any
-	call         func() error // in place of a kernel
-	overlaps     bool         // with what runs beside
-}
-
-// over launches a kernel whose threads share out count things.
-func over(count int, kernel string, arguments ...any) launch {
-	return launch{kernel: kernel, gridX: max(1, min((count+threads-1)/threads, mostBlocks)), gridY: 1, arguments: arguments}
-}
-
-// onElements is the name of a kernel for the type of the device's activations.
-func (d *Device) onElements(kernel string) string { return kernel + "_" + d.options.Precision }
-
-// over is the function over for a kernel on activations.
-func (d *Device) over(count int, kernel string, arguments ...any) launch {
-	return over(count, d.onElements(kernel), arguments...)
-}
-
-// element is how many bytes an element of an activation has.
-func (d *Device) element() int {
-	if d.options.Precision == "bfloat16" {
-		return 2
-	}
-	return 4
-}
-
-// submit queues launches in their order.
-func (d *Device) submit(launches ...launch) error {
-	return d.do(func() error { return d.launch(launches...) })
-}
-
-func (d *Device) launch(launches ...launch) error {
-	for _, l := range launches {
-		if d.failure != nil {
-			return d.failure
-		}
-		if !l.overlaps {
-			if err := d.join(); err != nil {
-				d.fail(err)
-				return err
-			}
-		}
-		if err := d.timed.around(d.stream, func() error { return d.start(l, d.stream) }); err != nil {
-			d.fail(err)
-		}
-	}
-	return d.failure
-}
-
-func (d *Device) start(l launch, stream cu.Stream) error {
-	if l.call != nil {
-		return l.call()
-	}
-	f, known := d.functions[l.kernel]
-	if !known {
-		var err error
-		if f, err = d.module.Function(l.kernel); err != nil {
-			return fmt.Errorf("find kernel %s: %w", l.kernel, driver.Named("cuModuleGetFunction", err))
-		}
-		d.functions[l.kernel] = f
-	}
-	if err := driver.Launch(f, l.gridX, l.gridY, threads, stream, values(l.arguments)); err != nil {
-		return fmt.Errorf("kernel %s on %d×%d blocks: %w", l.kernel, l.gridX, l.gridY, err)
-	}
-	return nil
-}
-
-// values are a kernel's arguments as it takes them: ints are u32.
-func values(arguments []any) []uint64 {
-	bits := make([]uint64, len(arguments))
-	for i, a := range arguments {
-		switch a := a.(type) {
-		case cu.DevicePtr:
-			bits[i] = uint64(a)
-		case int:
-			bits[i] = uint64(uint32(a))
-		case uint32:
-			bits[i] = uint64(a)
-		case uint64:
-			bits[i] = a
-		case float32:
-			bits[i] = uint64(math.Float32bits(a))
-		case bool:
-			if a {
-				bits[i] = 1
-			}
-		}
-	}
-	return bits
-}
-
-func roundUp(n, to int) int { return (n + to - 1) / to * to }

@@ -41,6 +41,8 @@ func (d *Device) NewActivation(n, h, w, c int) (device.Activation, error) {
 // pitch is how many elements so many channels take up.
 func pitch(channels int) int { return roundUp(channels, octet) }
 
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
 func (a *activation) Shape() (n, h, w, c int) { return a.n, a.h, a.w, a.c }
 
 func (a *activation) Upload(nhwc []float32) {
