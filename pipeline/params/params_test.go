@@ -79,10 +79,10 @@ func TestErrorsNameTheLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ old, new, want string }{
-		{"  epochs: 40 ", "  epoch: 40 ", "train.epoch is not a key; did you mean train.epochs?"},
-		{"  epochs: 40 ", "  epochs: 10.7 ", `train.epochs is "10.7"; allowed is a whole number from 1 to 100000`},
-		{"  epochs: 40 ", "  epochs: 0 ", `train.epochs is "0"; allowed is a whole number from 1 to 100000`},
-		{"  epochs: 40 ", "  epochs: many ", `train.epochs is "many"`},
+		{"  epochs: 80 ", "  epoch: 40 ", "train.epoch is not a key; did you mean train.epochs?"},
+		{"  epochs: 80 ", "  epochs: 10.7 ", `train.epochs is "10.7"; allowed is a whole number from 1 to 100000`},
+		{"  epochs: 80 ", "  epochs: 0 ", `train.epochs is "0"; allowed is a whole number from 1 to 100000`},
+		{"  epochs: 80 ", "  epochs: many ", `train.epochs is "many"`},
 		{"  mode: stretch ", "  mode: squash ", `resize.mode is "squash"; allowed is one of stretch, crop, pad`},
 		{"    flip: true ", "    flip: 1 ", `train.augment.flip is "1"; allowed is true or false`},
 		{"  test: 0.1 ", "  test: 0.9 ", `pack.test is "0.9"; allowed is a number from 0.01 to 0.5`},
@@ -91,8 +91,8 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"explore: ", "explor: ", "explor is not a key; did you mean explore?"},
 		{"    experiment: quick", "    experimnt: quick", "did you mean datasets.sample.experiment?"},
 		{"      epochs: 8", "      epochs: -8", `experiments.quick.train.epochs is "-8"`},
-		{"    train: {epochs: 80, augment", "    fetch: {}\n    train: {epochs: 80, augment", "experiments share their data set's photos"},
-		{"  64px:  ", "  64_px:  ", "a name made of a-z, 0-9 and -"},
+		{"  64px: {}", "  64px: {fetch: {}}", "experiments share their data set's photos"},
+		{"  64px: {}", "  64_px: {}", "a name made of a-z, 0-9 and -"},
 		{"residuals: [0, 1, 1, 1]", "residuals: [0, 1]", "2 numbers for 4 blocks"},
 		{"  height: 72 ", "  height: 32 ", "cannot be cropped"},
 	} {

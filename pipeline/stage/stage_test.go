@@ -214,7 +214,7 @@ func TestWhatReruns(t *testing.T) {
 		{"train", func(p *pipe) {
 			replace(p.t, "params.yaml", "  label_smoothing: 0.1", "  label_smoothing: 0.2")
 		}, []string{"train", "evaluate", "report"}, [2]string{"train", "train.label_smoothing 0.1 → 0.2"}},
-		{"an overlay's key", func(p *pipe) { replace(p.t, "params.yaml", "epochs: 8", "epochs: 9") }, []string{"train", "evaluate", "report"}, [2]string{"train", "train.epochs 8 → 9"}},
+		{"an overlay's key", func(p *pipe) { replace(p.t, "params.yaml", "      epochs: 8\n", "      epochs: 9\n") }, []string{"train", "evaluate", "report"}, [2]string{"train", "train.epochs 8 → 9"}},
 		{"another experiment's key", func(p *pipe) { replace(p.t, "params.yaml", "64px: {}", "64px: {train: {epochs: 3}}") }, nil, [2]string{}},
 		{"evaluate", func(p *pipe) { replace(p.t, "params.yaml", "mirror: true", "mirror: false") }, []string{"evaluate", "report"}, [2]string{"evaluate", "evaluate.mirror true → false"}},
 		{"report", func(p *pipe) { replace(p.t, "params.yaml", `title: ""`, `title: "Pets"`) }, []string{"report"}, [2]string{"report", `report.title "" → "Pets"`}},
