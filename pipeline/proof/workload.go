@@ -47,12 +47,13 @@ func workloads() []workload {
 
 // workloads are those that the session is asked for.
 func (s *session) workloads() (wanted []workload) {
+	all := workloads()
 	var names []string
-	for _, w := range workloads() {
+	for _, w := range all {
 		names = append(names, w.name)
 	}
-	for i, w := range workloads() {
-		if s.wants(names[i], names) {
+	for _, w := range all {
+		if s.wants(w.name, names) {
 			wanted = append(wanted, w)
 		}
 	}

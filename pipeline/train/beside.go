@@ -88,12 +88,16 @@ func (l *loop) collect() error {
 	return w.err
 }
 
-// concluded writes what is not written yet, and waits for it.
-func (l *loop) concluded() error {
+// concluded writes what is not written yet, and waits for it; the state, too,
+// if it is one in the middle of an epoch.
+func (l *loop) concluded(within bool) error {
 	if l.held == nil {
+		if within {
+			return l.save()
+		}
 		return nil
 	}
-	if err := l.collect(); err != nil || !l.held.unwritten {
+	if err := l.collect(); err != nil || !(l.held.unwritten || within) {
 		return err
 	}
 	if err := l.writeBeside(); err != nil {

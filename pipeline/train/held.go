@@ -76,7 +76,7 @@ func (l *loop) passOf(epoch int) device.Pass {
 	samples, mixes := l.held.plan(epoch)
 	pass := device.Pass{Samples: samples, Mixes: mixes}
 	for index := range mixes {
-		pass.Schedule = append(pass.Schedule, l.scheduleOf(epoch, index))
+		pass.Schedule = append(pass.Schedule, l.schedule(epoch, index))
 	}
 	return pass
 }

@@ -69,16 +69,8 @@ func (l *loop) run(ctx context.Context) error {
 	for !l.finished() {
 		err := l.epoch(ctx, task)
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
-			if err != nil && l.held != nil { // in the middle of an epoch
-				l.held.unwritten = true
-			}
-			if err := l.concluded(); err != nil {
+			if err := l.concluded(err != nil); err != nil {
 				return err
-			}
-			if err != nil && l.held == nil {
-				if err := l.save(); err != nil {
-					return err
-				}
 			}
 			if l.finished() {
 				return nil
@@ -89,7 +81,7 @@ func (l *loop) run(ctx context.Context) error {
 			return errors.Join(err, l.collect()) // the state may be of no use any more
 		}
 	}
-	return l.concluded()
+	return l.concluded(false)
 }
 
 // finished says whether no epoch is left or patience is at its end.
@@ -177,7 +169,7 @@ func (l *loop) batches(ctx context.Context, task *progress.Task) error {
 // step makes one update with batch index (from 0) of the current epoch.
 func (l *loop) step(index int, images, targets []float32) error {
 	steps := l.source.Steps()
-	now := l.schedule(index)
+	now := l.schedule(l.at.Epoch, index)
 	loss, logits, err := l.trainer.Step(now.Step, now.Seed, now.LearningRate, images, targets)
 	if err != nil {
 		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
@@ -194,11 +186,8 @@ func (l *loop) step(index int, images, targets []float32) error {
 	return nil
 }
 
-// schedule is what changes with each step, for batch index (from 0) of the
-// current epoch.
-func (l *loop) schedule(index int) device.Schedule { return l.scheduleOf(l.at.Epoch, index) }
-
-func (l *loop) scheduleOf(epoch, index int) device.Schedule {
+// schedule is what changes with each step, for batch index (from 0) of an epoch.
+func (l *loop) schedule(epoch, index int) device.Schedule {
 	steps := l.source.Steps()
 	step := (epoch-1)*steps + index + 1
 	rate := learningRate(l.parameters.LearningRate, step, l.parameters.Epochs*steps)

@@ -4,8 +4,6 @@ package gpu
 
 import "catdog/pipeline/device"
 
-const warps = threads / 32 // of a block
-
 // dense keeps its weights as rows, Out×(H·W·pitch).
 type dense struct {
 	device.DenseSpec

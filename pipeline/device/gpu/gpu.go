@@ -31,7 +31,8 @@ import (
 var ptx string
 
 const (
-	threads     = 256     // of a block, in every kernel
+	threads     = 256 // of a block, in every kernel
+	warps       = threads / 32
 	mostBlocks  = 1 << 13 // of a grid; threads then take several elements
 	stagingSize = 1 << 20 // bytes that travel at once
 	octet       = 8       // channels that a thread moves at once: OCTET of kernels/common.h

@@ -18,14 +18,13 @@ var _ device.Joiner = (*Device)(nil)
 type joined struct {
 	convolution   *convolution
 	normalization *normalization
-	partial       cu.DevicePtr // sums of the weights' gradients
+	partial       cu.DevicePtr // sums: forward of the statistics, backward of the weights' gradients
 }
 
 // Blocks that share the images, and what each of them takes, as in
 // kernels/joined.cu.
 const (
-	joinedParts, joinedWarps     = 264, 8
-	joinedChannels, joinedTaps   = 32, 9
+	joinedParts                  = 264
 	joinedColours, joinedColumns = 3, 32
 	joinedPool, joinedPixels     = 2, 16
 )
@@ -41,15 +40,15 @@ func (d *Device) Join(convolutional device.Convolution, normalizing device.Norma
 	if !ok || !too || c.device != d || n.device != d {
 		return nil, fmt.Errorf("join: not a convolution and a normalization of this gpu")
 	}
-	if d.element() != 2 || !c.NoInputGradient || c.In > joinedColours || c.Out%joinedChannels != 0 || n.Pool != joinedPool || n.Skip ||
-		c.Kernel*c.Kernel != joinedTaps || c.Stride != 1 || c.Padding != 1 || c.Batch*c.Height*c.Width >= joinedMost {
+	if d.element() != 2 || !c.NoInputGradient || c.In > joinedColours || c.Out%sumChannels != 0 || n.Pool != joinedPool || n.Skip ||
+		c.Kernel != 3 || c.Stride != 1 || c.Padding != 1 || c.Batch*c.Height*c.Width >= joinedMost {
 		return nil, nil
 	}
 	if n.Batch != c.Batch || n.Height != c.height || n.Width != c.width || n.Channels != c.Out {
 		return nil, fmt.Errorf("join: a convolution to %d×%d×%d×%d and a normalization of %d×%d×%d×%d",
 			c.Batch, c.height, c.width, c.Out, n.Batch, n.Height, n.Width, n.Channels)
 	}
-	memory, err := d.allocate(4 * joinedParts * max(joinedColumns*c.Out, 2*c.Out))
+	memory, err := d.allocate(4 * joinedParts * joinedColumns * c.Out)
 	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)
 	}
@@ -58,8 +57,8 @@ func (d *Device) Join(convolutional device.Convolution, normalizing device.Norma
 
 // shared launches a kernel whose blocks share out so many tiles.
 func (j *joined) shared(tiles int, kernel string, arguments ...any) launch {
-	parts := min((tiles+joinedWarps-1)/joinedWarps, joinedParts)
-	return launch{kernel: kernel, gridX: j.convolution.Out / joinedChannels, gridY: parts, arguments: arguments}
+	parts := min((tiles+warps-1)/warps, joinedParts)
+	return launch{kernel: kernel, gridX: j.convolution.Out / sumChannels, gridY: parts, arguments: arguments}
 }
 
 func (j *joined) Forward(x device.Activation, w, scale, shift, runningMean, runningVariance device.Vector, between, y device.Activation) error {

@@ -61,6 +61,7 @@ __device__ inline u32 bfloat16_pair(float first, float second) {
 #endif
 }
 
+// One of the two.
 __device__ inline float half_of(u32 pair, u32 which) { return __uint_as_float(which ? pair & 0xffff0000u : pair << 16); }
 
 __device__ inline float load(float x) { return x; }
@@ -93,10 +94,7 @@ __device__ inline octet unpack(const float_octet &from) {
 __device__ inline octet unpack(const uint4 &from) {
 	u32 pairs[4] = {from.x, from.y, from.z, from.w};
 	octet o;
-	for (u32 i = 0; i < 4; i++) {
-		o.v[2 * i] = __uint_as_float(pairs[i] << 16);
-		o.v[2 * i + 1] = __uint_as_float(pairs[i] & 0xffff0000u);
-	}
+	for (u32 i = 0; i < OCTET; i++) o.v[i] = half_of(pairs[i / 2], i % 2);
 	return o;
 }
 
@@ -108,7 +106,7 @@ __device__ inline float unpack(const float_octet &from, u32 i) {
 
 __device__ inline float unpack(const uint4 &from, u32 i) {
 	u32 pair = i < 2 ? from.x : i < 4 ? from.y : i < 6 ? from.z : from.w;
-	return __uint_as_float(i % 2 ? pair & 0xffff0000u : pair << 16);
+	return half_of(pair, i % 2);
 }
 
 // Replaces elements i and i+1; i is even.
@@ -136,6 +134,12 @@ __device__ inline void store_octet(bfloat16 *to, const octet &o) {
 	for (u32 i = 0; i < 4; i++) pairs[i] = bfloat16_pair(o.v[2 * i], o.v[2 * i + 1]);
 	uint4 a = {pairs[0], pairs[1], pairs[2], pairs[3]};
 	*(uint4 *)to = a;
+}
+
+// What a warp's lanes hold, added up in the first.
+__device__ inline float add_lanes(float v) {
+	for (u32 d = 16; d > 0; d /= 2) v += __shfl_down_sync(0xffffffffu, v, d);
+	return v;
 }
 
 // Sums by channel: a block of 256 threads takes 32 neighbouring channels, an

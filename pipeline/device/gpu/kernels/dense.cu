@@ -1,12 +1,6 @@
 // A fully connected layer with weights as rows: out×in, in with its padding,
 // whole octets.
 
-// What a warp's lanes hold, added up in the first.
-__device__ inline float add_lanes(float v) {
-	for (u32 d = 16; d > 0; d /= 2) v += __shfl_down_sync(0xffffffffu, v, d);
-	return v;
-}
-
 // One warp an output: y[n][o] = bias[o] + Σ x[n][i]·w[o][i].
 KERNEL ON_ELEMENTS(dense_forward)(const element *x, const float *w, const float *bias, float *y, u32 batch, u32 in, u32 out) {
 	const u32 at_once = 4, apart = 32 * OCTET;

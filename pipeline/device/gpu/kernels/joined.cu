@@ -11,7 +11,7 @@
 // mma.m16n8k16: a thread has rows group and group+8 of a, columns 2·place and
 // 2·place+1 of c, and column group of b; of the inner dimension it has
 // 2·place, 2·place+1 and these plus 8.
-const u32 JOINED_CHANNELS = 32, WARPS = 8, TAPS = 9, COLOURS = 3;
+const u32 WARPS = 256 / 32, TAPS = 9, COLOURS = 3;
 
 // c += a·b.
 __device__ inline void multiply(float *c, const u32 *a, const u32 *b) {
@@ -32,7 +32,7 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
                       const float *scale, const float *shift, float *running_mean, float *running_variance, u32 batch, u32 height,
                       u32 width, u32 channels, float epsilon, float momentum) {
 	const u32 products = 3;
-	u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, place = threadIdx.x % 4, first = blockIdx.x * JOINED_CHANNELS;
+	u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, place = threadIdx.x % 4, first = blockIdx.x * SUM_CHANNELS;
 	// The taps of this thread, and the weights.
 	int below[2 * products], beside[2 * products];
 	u32 b[products][4][2];
@@ -80,7 +80,7 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
 			sum.v[i] += __shfl_down_sync(0xffffffffu, sum.v[i], distance);
 			squares.v[i] += __shfl_down_sync(0xffffffffu, squares.v[i], distance);
 		}
-	__shared__ float sums[2][WARPS][JOINED_CHANNELS];
+	__shared__ float sums[2][WARPS][SUM_CHANNELS];
 	for (u32 i = 0; i < OCTET && group == 0; i++) {
 		sums[0][warp][place * OCTET + i] = sum.v[i];
 		sums[1][warp][place * OCTET + i] = squares.v[i];
@@ -88,11 +88,11 @@ KERNEL joined_forward(const bfloat16 *x, const float *weights, bfloat16 *y, floa
 	__syncthreads();
 	float of_block[2] = {};
 	for (u32 kind = 0; kind < 2; kind++)
-		for (u32 w = 0; w < WARPS; w++) of_block[kind] += sums[kind][w][threadIdx.x % JOINED_CHANNELS];
+		for (u32 w = 0; w < WARPS; w++) of_block[kind] += sums[kind][w][threadIdx.x % SUM_CHANNELS];
 	if (!leave_partial(of_block[0], of_block[1], partial, tickets)) return;
 	double total, total_squares;
 	add_partial(partial, &total, &total_squares);
-	if (threadIdx.x < JOINED_CHANNELS)
+	if (threadIdx.x < SUM_CHANNELS)
 		finish_statistics(coefficients, scale, shift, running_mean, running_variance, channels, first + threadIdx.x, 0.0, total,
 		                  total_squares, batch * height * width, epsilon, momentum);
 }
@@ -106,7 +106,7 @@ KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gra
                        u32 batch, u32 height, u32 width, u32 channels, u32 relu) {
 	const u32 pixels = 4, some = 4, columns_of_b = 32;
 	u32 warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, place = threadIdx.x % 4;
-	u32 channel = blockIdx.x * JOINED_CHANNELS + group * some;
+	u32 channel = blockIdx.x * SUM_CHANNELS + group * some;
 	float slope[some], offset[some], tilt[some], constant[some];
 	for (u32 i = 0; i < some; i++) {
 		slope[i] = coefficients[SLOPE * channels + channel + i];
@@ -166,7 +166,7 @@ KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gra
 			for (u32 j = 0; j < 4; j++) multiply(c[m][j], a[m], b[j]);
 	}
 	// The warps add up in their order.
-	__shared__ float sums[JOINED_CHANNELS][columns_of_b];
+	__shared__ float sums[SUM_CHANNELS][columns_of_b];
 	for (u32 turn = 0; turn < WARPS; turn++) {
 		__syncthreads();
 		if (turn != warp) continue;
@@ -178,8 +178,8 @@ KERNEL joined_backward(const bfloat16 *x, const bfloat16 *y, const bfloat16 *gra
 				}
 	}
 	__syncthreads();
-	float *to = partial + ((u64)blockIdx.y * gridDim.x + blockIdx.x) * JOINED_CHANNELS * columns_of_b;
-	for (u32 i = threadIdx.x; i < JOINED_CHANNELS * columns_of_b; i += blockDim.x) to[i] = sums[i / columns_of_b][i % columns_of_b];
+	float *to = partial + ((u64)blockIdx.y * gridDim.x + blockIdx.x) * SUM_CHANNELS * columns_of_b;
+	for (u32 i = threadIdx.x; i < SUM_CHANNELS * columns_of_b; i += blockDim.x) to[i] = sums[i / columns_of_b][i % columns_of_b];
 }
 
 // One warp a weight: the sum over the parts that joined_backward left. Padding
@@ -191,7 +191,7 @@ KERNEL joined_weights(const float *partial, float *dw, u32 parts, u32 channels) 
 		float sum = 0.f;
 		if (k % OCTET < COLOURS)
 			for (u32 p = lane; p < parts; p += 32) sum += partial[((u64)p * channels + channel) * 32 + q];
-		for (u32 distance = 16; distance > 0; distance /= 2) sum += __shfl_down_sync(0xffffffffu, sum, distance);
+		sum = add_lanes(sum);
 		if (lane == 0) dw[k] = sum;
 	}
 }
