@@ -152,7 +152,7 @@ lint: build/setup  ## formatting, vet, staticcheck
 	go vet ./...
 	go tool staticcheck ./...
 
-bench: bin/.built  ## ONLY=train|batches|epochs|layers|inference|resize|pack|make [PHOTOS=folder]: how fast, beside others; reports/benchmarks.md
+bench: bin/.built  ## ONLY=train|batches|epochs|layers|inference|accuracy|resize|pack|make [PHOTOS=folder]: how fast, beside others; reports/benchmarks.md
 	bin/bench
 
 gpu-check: build/setup  ## the GPU's kernels and device, without a GPU
@@ -189,5 +189,5 @@ help:  ## this list
 	  'make export [MODEL=folder] [OUT=model.onnx]                  a model as ONNX, preprocessing included' \
 	  'make gpu-proof [PHOTOS=pack.arrow]                           build/gpu-proof: to be run on a machine with an NVIDIA GPU' \
 	  'make test | test-long | torture | hostile | fuzz | lint | notebooks | gpu-check | tune for developers' \
-	  'make bench [ONLY=train|batches|epochs|layers|inference|resize|pack|make] how fast, beside others: reports/benchmarks.md' \
+	  'make bench [ONLY=train|batches|epochs|layers|inference|accuracy|resize|pack|make] how fast, beside others: reports/benchmarks.md' \
 	  'make clean                                                   what was compiled; never photos, models or reports'

@@ -21,10 +21,7 @@ type Options struct {
 	Seed                    int
 	// Mean and Std of red, green and blue in 0…1 normalise inputs.
 	Mean, Std [3]float32
-	// LabelSmoothing is the share of the target that is spread over all
-	// classes.
-	LabelSmoothing float64
-	Augment        params.Augment
+	Augment   params.Augment
 }
 
 // A Source makes batches. Its methods may be called from several goroutines.
@@ -91,28 +88,11 @@ func (s *Source) Batch(epoch, index int, images, targets []float32) {
 	for i, which := range order {
 		image := &s.images[which]
 		v := draw(newStream(o.Seed, epoch, forView, int(which)), o)
-		t := normalise(&v.colour, o.Mean, o.Std)
-		input := images[i*size : (i+1)*size]
-		c.render(image.Pixels, o.Height, o.Width, v.place, &t, o.InputHeight, o.InputWidth, input)
-		v.erased.clear(input, o.InputWidth)
-		smooth(targets[i*o.Classes:(i+1)*o.Classes], image.Class, o.LabelSmoothing)
+		t := normalise(v.brightness, o.Mean, o.Std)
+		c.render(image.Pixels, o.Height, o.Width, v.place, &t, o.InputHeight, o.InputWidth, images[i*size:(i+1)*size])
+		target := targets[i*o.Classes : (i+1)*o.Classes]
+		clear(target)
+		target[image.Class] = 1
 	}
 	s.mix(newStream(o.Seed, epoch, forMixing, index), images[:o.Batch*size], targets[:o.Batch*o.Classes])
-}
-
-// clear makes a rectangle of a normalised input the data set's mean.
-func (r rectangle) clear(input []float32, width int) {
-	for y := r.top; y < r.bottom; y++ {
-		clear(input[(y*width+r.left)*3 : (y*width+r.right)*3])
-	}
-}
-
-// smooth writes the target of a class (Szegedy et al., "Rethinking the Inception
-// Architecture for Computer Vision", 2015).
-func smooth(target []float32, class int, smoothing float64) {
-	rest := smoothing / float64(len(target))
-	for i := range target {
-		target[i] = float32(rest)
-	}
-	target[class] = float32(1 - smoothing + rest)
 }

@@ -40,19 +40,15 @@ func (c *canvas) giveBack() {
 	}
 }
 
-// toInput is how a colour's values, in 0…one·255, become normalised ones.
-type toInput struct {
-	linear   [3][3]float32
-	constant [3]float32
-}
+// toInput is how red, green and blue, in 0…one·255, become a network's input:
+// times scale plus shift.
+type toInput struct{ scale, shift [3]float32 }
 
-// normalise is a colour followed by (value − mean)/std.
-func normalise(c *colour, mean, std [3]float32) (t toInput) {
-	for i := range 3 {
-		for j := range 3 {
-			t.linear[i][j] = float32(c.linear[i][j] / float64(std[i]) / (255 * one))
-		}
-		t.constant[i] = float32((c.constant[i] - float64(mean[i])) / float64(std[i]))
+// normalise is (brightness·value − mean)/std for values in 0…1.
+func normalise(brightness float64, mean, std [3]float32) (t toInput) {
+	for c := range 3 {
+		t.scale[c] = float32(brightness / float64(std[c]) / (255 * one))
+		t.shift[c] = float32(-float64(mean[c]) / float64(std[c]))
 	}
 	return t
 }
@@ -64,7 +60,7 @@ func normalise(c *colour, mean, std [3]float32) (t toInput) {
 func Centre(pixels []byte, height, width, inputHeight, inputWidth int, mean, std [3]float32, mirror bool, out []float32) {
 	w := centre(height, width, inputHeight, inputWidth)
 	p := place(w, 0, mirror, inputHeight, inputWidth)
-	t := normalise(&unchanged, mean, std)
+	t := normalise(1, mean, std)
 	c := takeCanvas()
 	defer c.giveBack()
 	c.render(pixels, height, width, p, &t, inputHeight, inputWidth, out)
@@ -181,9 +177,9 @@ func (c *canvas) sample(p placement, columns, rows int, t *toInput, inputHeight,
 			red := float32(int32(sum & mask))
 			green := float32(int32(sum >> lane & mask))
 			blue := float32(int32(sum >> (2 * lane)))
-			line[0] = red*t.linear[0][0] + green*t.linear[0][1] + blue*t.linear[0][2] + t.constant[0]
-			line[1] = red*t.linear[1][0] + green*t.linear[1][1] + blue*t.linear[1][2] + t.constant[1]
-			line[2] = red*t.linear[2][0] + green*t.linear[2][1] + blue*t.linear[2][2] + t.constant[2]
+			line[0] = red*t.scale[0] + t.shift[0]
+			line[1] = green*t.scale[1] + t.shift[1]
+			line[2] = blue*t.scale[2] + t.shift[2]
 		}
 	}
 }

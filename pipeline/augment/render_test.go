@@ -13,7 +13,7 @@ import (
 var (
 	noMean   = [3]float32{}
 	unitStd  = [3]float32{1, 1, 1}
-	asStored = normalise(&unchanged, noMean, unitStd)
+	asStored = normalise(1, noMean, unitStd)
 )
 
 // slowly is render without its shortcuts: bilinear in float64 with the edges

@@ -2,7 +2,7 @@ package augment
 
 import "catdog/pipeline/device"
 
-// newSample is a placement and a colour as a device's Sample.
+// newSample is a placement and what pixels become as a device's Sample.
 func newSample(p placement, t *toInput, height, width, inputHeight, inputWidth, image, class int) device.Sample {
 	level, part := p.fit(height, width, inputHeight, inputWidth)
 	return device.Sample{
@@ -10,7 +10,7 @@ func newSample(p placement, t *toInput, height, width, inputHeight, inputWidth, 
 		XColumn: int32(fixed(p.xx)), YColumn: int32(fixed(p.yx)),
 		Left: int32(part.left), Top: int32(part.top), Columns: int32(part.right - part.left), Rows: int32(part.bottom - part.top),
 		Level: int32(level), Image: int32(image), Class: int32(class),
-		Linear: t.linear, Constant: t.constant,
+		Scale: t.scale, Shift: t.shift,
 	}
 }
 
@@ -21,9 +21,8 @@ func (s *Source) Plan(epoch int) ([]device.Sample, []device.Mix) {
 	samples, mixes := make([]device.Sample, s.Steps()*o.Batch), make([]device.Mix, s.Steps())
 	for i, which := range s.orderOf(epoch)[:len(samples)] {
 		v := draw(newStream(o.Seed, epoch, forView, int(which)), o)
-		t := normalise(&v.colour, o.Mean, o.Std)
+		t := normalise(v.brightness, o.Mean, o.Std)
 		samples[i] = newSample(v.place, &t, o.Height, o.Width, o.InputHeight, o.InputWidth, int(which), s.images[which].Class)
-		samples[i].Erased = v.erased.exported()
 	}
 	for index := range mixes {
 		mixes[index], _ = drawMix(newStream(o.Seed, epoch, forMixing, index), o)
@@ -33,14 +32,7 @@ func (s *Source) Plan(epoch int) ([]device.Sample, []device.Mix) {
 
 // CentreSample is what Centre does, without mirroring.
 func CentreSample(height, width, inputHeight, inputWidth int, mean, std [3]float32, image, class int) device.Sample {
-	t := normalise(&unchanged, mean, std)
+	t := normalise(1, mean, std)
 	p := place(centre(height, width, inputHeight, inputWidth), 0, false, inputHeight, inputWidth)
 	return newSample(p, &t, height, width, inputHeight, inputWidth, image, class)
-}
-
-// Targets are a class's own probability and that of each other one, see smooth.
-func Targets(classes int, smoothing float64) (own, other float32) {
-	target := make([]float32, max(classes, 2))
-	smooth(target[:classes], 0, smoothing)
-	return target[0], target[1]
 }

@@ -8,24 +8,15 @@ import (
 
 // A view says how an input is made from a stored image.
 type view struct {
-	place  placement
-	colour colour
-	// erased is the part of the input that shows the data set's mean.
-	erased rectangle
+	place placement
+	// brightness is a factor of all values, which are not clipped.
+	brightness float64
 }
 
 // A placement maps the input's pixels to the stored image's: input pixel (x, y)
 // shows the stored image at (xx·x + xy·y + x0, yx·x + yy·y + y0), where whole
 // numbers are the centres of pixels.
 type placement struct{ xx, xy, x0, yx, yy, y0 float64 }
-
-// A colour is a map of red, green and blue in 0…1, linear plus constant.
-type colour struct {
-	linear   [3][3]float64
-	constant [3]float64
-}
-
-var unchanged = colour{linear: [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
 
 // A rectangle holds the pixels with left ≤ x < right and top ≤ y < bottom.
 type rectangle struct{ left, top, right, bottom int }
@@ -46,21 +37,6 @@ const (
 	drawY
 	drawRotation
 	drawBrightness
-	drawContrast
-	drawSaturation
-	drawErase
-	drawErasedArea
-	drawErasedAspect
-	drawErasedX
-	drawErasedY
-)
-
-// Rectangles that are erased, as in Zhong et al., "Random Erasing Data
-// Augmentation", 2017: their share of the area, and their aspect ratio.
-const (
-	smallestErased   = 0.02
-	largestErased    = 0.2
-	largestElongated = 3.3
 )
 
 // draw decides how an image is varied.
@@ -72,14 +48,10 @@ func draw(random stream, o *Options) view {
 	}
 	angle := random.between(drawRotation, -a.Rotation, a.Rotation) * math.Pi / 180
 	mirror := a.Flip && random.uniform(drawFlip) < 0.5
-	v := view{
-		place:  place(w, angle, mirror, o.InputHeight, o.InputWidth),
-		colour: vary(random, a, o.Mean),
+	return view{
+		place:      place(w, angle, mirror, o.InputHeight, o.InputWidth),
+		brightness: random.between(drawBrightness, 1-a.Brightness, 1+a.Brightness),
 	}
-	if random.uniform(drawErase) < a.Erase {
-		v.erased = erase(random, o.InputHeight, o.InputWidth)
-	}
-	return v
 }
 
 // crop is a random window of a stored image. The logarithm of its aspect ratio's
@@ -131,39 +103,6 @@ func place(w window, angle float64, mirror bool, inputHeight, inputWidth int) pl
 	p.x0 = w.x - 0.5 - p.xx*middleX - p.xy*middleY
 	p.y0 = w.y - 0.5 - p.yx*middleX - p.yy*middleY
 	return p
-}
-
-// vary changes, in this order, brightness (all values times a factor), contrast
-// (their distance from the data set's mean) and saturation (their distance from
-// the pixel's luma, ITU-R BT.601), each by a factor uniform in 1±its amount.
-// Values are not clipped, so that the three are one linear map.
-func vary(random stream, a *params.Augment, mean [3]float32) colour {
-	brightness := random.between(drawBrightness, 1-a.Brightness, 1+a.Brightness)
-	contrast := random.between(drawContrast, 1-a.Contrast, 1+a.Contrast)
-	saturation := random.between(drawSaturation, 1-a.Saturation, 1+a.Saturation)
-	luma := [3]float64{0.299, 0.587, 0.114}
-	var c colour
-	for i := range 3 {
-		for j := range 3 {
-			share := (1 - saturation) * luma[j]
-			if i == j {
-				share += saturation
-			}
-			c.linear[i][j] = share * contrast * brightness
-			c.constant[i] += share * (1 - contrast) * float64(mean[j])
-		}
-	}
-	return c
-}
-
-// erase is a random rectangle of the input.
-func erase(random stream, height, width int) rectangle {
-	area := random.between(drawErasedArea, smallestErased, largestErased)
-	aspect := math.Exp(random.between(drawErasedAspect, -math.Log(largestElongated), math.Log(largestElongated)))
-	w := max(1, int(math.Round(math.Sqrt(area*aspect)*float64(width))))
-	h := max(1, int(math.Round(math.Sqrt(area/aspect)*float64(height))))
-	left, top := random.below(drawErasedX, width-w+1), random.below(drawErasedY, height-h+1)
-	return rectangle{left, top, left + w, top + h}
 }
 
 // CentreOffset is, along one side, the first of the stored image's pixels that

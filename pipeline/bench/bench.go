@@ -46,7 +46,7 @@ type part struct {
 }
 
 // parts are in the order of the report.
-var parts = []part{trainPart, batchesPart, epochsPart, layersPart, inferencePart, resizePart, packPart, makePart}
+var parts = []part{trainPart, batchesPart, epochsPart, layersPart, inferencePart, accuracyPart, resizePart, packPart, makePart}
 
 // A session is one run of a part.
 type session struct {
@@ -55,6 +55,7 @@ type session struct {
 	folder   string // of the part's own, empty at first, removed in the end
 	versions map[string]string
 	notes    []string
+	figure   string // see Run
 }
 
 // rounds is how often contenders take turns.
@@ -129,7 +130,7 @@ func (o Options) measure(ctx context.Context, p part) error {
 		rows[i].Part = p.name
 		o.Reporter.Say("%s", rows[i])
 	}
-	run.Notes = s.notes
+	run.Notes, run.Figure = s.notes, s.figure
 
 	before, err := readReport(o.Reports)
 	if err != nil {

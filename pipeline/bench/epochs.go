@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -148,7 +147,7 @@ func newPackTraining(a assignment) (*work, error) {
 	}
 	source, err := augment.New(data.Images(pack.Train), augment.Options{
 		Height: data.Height, Width: data.Width, InputHeight: load.network.Height, InputWidth: load.network.Width,
-		Classes: len(classes), Batch: load.batch, Mean: data.Mean, Std: data.Std, LabelSmoothing: 0.1, Augment: usualAugmentation,
+		Classes: len(classes), Batch: load.batch, Mean: data.Mean, Std: data.Std, Augment: usualAugmentation,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeAll())
@@ -189,7 +188,7 @@ func newStageTraining(a assignment) (*work, error) {
 		return nil, err
 	}
 	parameters := params.Train{
-		Device: "cpu", Precision: "float32", Epochs: 1, Batch: load.batch, AverageDecay: 0.998, LabelSmoothing: 0.1, Network: load.network,
+		Device: "cpu", Precision: "float32", Epochs: 1, Batch: load.batch, AverageDecay: 0.998, Network: load.network,
 		Optimizer:    params.Optimizer{Name: "sgd", Momentum: momentum},
 		LearningRate: params.LearningRate{Peak: learningRate, Schedule: "constant"},
 		Augment:      usualAugmentation,
@@ -210,17 +209,11 @@ func newStageTraining(a assignment) (*work, error) {
 		if err != nil {
 			return 0, err
 		}
-		text, err := os.ReadFile(filepath.Join(folder, "runtime.json"))
+		epochs, err := readEpochTimes(folder)
 		if err != nil {
 			return 0, err
 		}
-		var runtime struct {
-			Epochs []record.EpochTime `json:"epochs"`
-		}
-		if err := json.Unmarshal(text, &runtime); err != nil {
-			return 0, err
-		}
-		for _, epoch := range runtime.Epochs {
+		for _, epoch := range epochs {
 			images += float64(epoch.Images)
 			for phase, seconds := range epoch.Seconds {
 				if phase != record.Validation {

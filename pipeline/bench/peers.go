@@ -66,8 +66,8 @@ func runQuietly(ctx context.Context, command *exec.Cmd) error {
 	return nil
 }
 
-// python starts a peer's script as a contender.
-func (s *session) python(environment, name, script string, arguments ...string) (*contender, error) {
+// script is the command that runs a peer's script.
+func (s *session) script(environment, script string, arguments ...string) (*exec.Cmd, error) {
 	folder := filepath.Join(s.folder, "peers")
 	if err := unpack(folder); err != nil {
 		return nil, err
@@ -77,6 +77,15 @@ func (s *session) python(environment, name, script string, arguments ...string) 
 		"PYTHONDONTWRITEBYTECODE=1",
 		"TORCHINDUCTOR_CACHE_DIR="+filepath.Join(s.folder, "inductor"),
 	)
+	return command, nil
+}
+
+// python starts a peer's script as a contender.
+func (s *session) python(environment, name, script string, arguments ...string) (*contender, error) {
+	command, err := s.script(environment, script, arguments...)
+	if err != nil {
+		return nil, err
+	}
 	return start(s, name, command)
 }
 

@@ -64,6 +64,9 @@ type Run struct {
 	Load float64 `json:"load_before"`
 	// Notes are lines about what was left out.
 	Notes []string `json:"notes,omitempty"`
+	// Figure is the file, beside the report, that shows the rows; "" if none
+	// does.
+	Figure string `json:"figure,omitempty"`
 }
 
 // A Report is what benchmarks.json holds.
@@ -163,7 +166,12 @@ func (r *Report) markdown() string {
 		for _, note := range run.Notes {
 			fmt.Fprintf(&b, "Note: %s.\n\n", note)
 		}
-		table(&b, slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return row.Part != p.name }))
+		if rows := slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return row.Part != p.name }); len(rows) > 0 {
+			table(&b, rows)
+		}
+		if run.Figure != "" {
+			fmt.Fprintf(&b, "\n![%s](%s)\n", p.title, run.Figure)
+		}
 		fmt.Fprintf(&b, "\n`%s`, load of the machine in the minute before: %.1f.\n", run.Command, run.Load)
 	}
 

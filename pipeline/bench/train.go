@@ -238,8 +238,7 @@ func newAugmentedTraining(a assignment) (*work, error) {
 		Height: stored, Width: stored, InputHeight: load.network.Height, InputWidth: load.network.Width,
 		Classes: len(classes), Batch: load.batch, Seed: 1,
 		Mean: [3]float32{0.5, 0.5, 0.5}, Std: [3]float32{0.25, 0.25, 0.25},
-		LabelSmoothing: 0.1,
-		Augment:        usualAugmentation,
+		Augment: usualAugmentation,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeAll())

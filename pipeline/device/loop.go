@@ -34,9 +34,6 @@ type LoopSpec struct {
 	Input           Activation
 	Targets, Logits Vector
 	Classes         int
-	// Own and Other are the target probabilities of an image's class and of
-	// each other class.
-	Own, Other float32
 }
 
 // A Schedule is what changes from step to step, as Dropout.Forward's seed
@@ -67,7 +64,7 @@ type Pass struct {
 // pixels right of Left, and accordingly down of Top, kept within Columns and
 // Rows of them; positions are rounded down to 64ths, and the four pixels around
 // weighed bilinearly in 4096ths. Their red, green and blue, times 4096, become
-// the input through Linear and Constant. Erased shows zeros.
+// the input, each times its Scale plus its Shift.
 type Sample struct {
 	X, XRow, Y, YRow         float64
 	XColumn, YColumn         int32
@@ -75,9 +72,7 @@ type Sample struct {
 	Level                    int32
 	Image                    int32 // index among the stored images; below 0 there is none
 	Class                    int32
-	Erased                   Part
-	Linear                   [3][3]float32
-	Constant                 [3]float32
+	Scale, Shift             [3]float32
 	_                        int32
 }
 

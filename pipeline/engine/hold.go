@@ -11,7 +11,6 @@ import (
 type Data struct {
 	Images        [][]byte // Height·Width·3 each
 	Height, Width int
-	Own, Other    float32 // target probabilities
 }
 
 // A Holder is a Trainer that can keep a data set where it computes. Its loops
@@ -80,7 +79,7 @@ func (m *Machine) hold(data Data, p *program, work func() error) (device.Loop, e
 		return nil, fmt.Errorf("loop: %s holds no data for this network", m.device.Describe())
 	}
 	l, err := holder.NewLoop(device.LoopSpec{
-		Images: data.Images, Height: data.Height, Width: data.Width, Own: data.Own, Other: data.Other,
+		Images: data.Images, Height: data.Height, Width: data.Width,
 		Input: m.images, Targets: m.targets, Logits: p.logits, Classes: m.classes,
 	}, work)
 	if err != nil {

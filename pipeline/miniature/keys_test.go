@@ -78,7 +78,7 @@ func keyChanges(t *testing.T, p *Project) []keyChange {
 			section, _, _ := strings.Cut(key, ".")
 			switch {
 			case slices.Contains(unread, key):
-			case key == "train.threads":
+			case key == "train.convolution", key == "train.threads":
 				change.stages = []string{"train", "evaluate"} // both compute
 			case section != "report":
 				change.stages = []string{section}

@@ -168,10 +168,10 @@ var rows = []row{
 	{name: "another split", change: func(t *testing.T, p *Project) { set(t, p, "pack.seed", "3") }, want: append(append(
 		[]string{"pack runs: pack.seed 0 → 3"}, behind("train", "evaluate")...),
 		"report runs: pack.seed 0 → 3; pack's output changed; train's output changed; evaluate's output changed"), scratch: true},
-	{name: "training", change: func(t *testing.T, p *Project) { set(t, p, "train.label_smoothing", "0.2") }, want: []string{
-		"train runs: train.label_smoothing 0.1 → 0.2",
+	{name: "training", change: func(t *testing.T, p *Project) { set(t, p, "train.optimizer.weight_decay", "0.1") }, want: []string{
+		"train runs: train.optimizer.weight_decay 0.05 → 0.1",
 		"evaluate runs: train's output changed",
-		"report runs: train.label_smoothing 0.1 → 0.2; train's output changed; evaluate's output changed",
+		"report runs: train.optimizer.weight_decay 0.05 → 0.1; train's output changed; evaluate's output changed",
 	}},
 	{name: "a share of the split, too little to move a photo", change: func(t *testing.T, p *Project) { set(t, p, "pack.test", "0.2000001") }, want: []string{
 		"pack runs: pack.test 0.2 → 0.2000001",

@@ -56,7 +56,11 @@ func open(p params.Train, gpu func(params.Train) (device.Device, error)) (device
 		}
 		why = err.Error()
 	}
-	d, err := cpu.New(cpu.Options{Threads: p.Threads, Precision: isa.Precision(p.Precision)})
+	options := cpu.Options{Threads: p.Threads, Precision: isa.Precision(p.Precision)}
+	if p.Convolution == isa.Direct {
+		options.Winograd = cpu.Never
+	}
+	d, err := cpu.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("train.device: %w", err)
 	}

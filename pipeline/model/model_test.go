@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -246,14 +247,16 @@ func TestDevice(t *testing.T) {
 	if _, err := Device(params.Train{Device: "gpu"}); err == nil || !strings.Contains(err.Error(), "train.device: gpu") {
 		t.Errorf("error %v", err)
 	}
-	d, err := Device(params.Train{Device: "auto", Precision: "auto", Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(d.Describe(), "cpu") {
-		t.Errorf("device %q", d.Describe())
-	}
-	if err := d.Close(); err != nil {
-		t.Error(err)
+	for convolution, want := range map[string]string{"winograd": "^cpu float32 [^d].* winograd$", "direct": "^cpu float32 direct .*oneDNN [0-9.]*$"} {
+		d, err := Device(params.Train{Device: "auto", Precision: "auto", Convolution: convolution, Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(want).MatchString(d.Describe()) {
+			t.Errorf("device %q", d.Describe())
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

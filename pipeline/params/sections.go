@@ -48,20 +48,20 @@ type Pack struct {
 
 // Train fixes the network, its training and what computes it.
 type Train struct {
-	Device         string       `yaml:"device" enum:"auto cpu gpu"`
-	Precision      string       `yaml:"precision" enum:"auto float32 bfloat16"`
-	Threads        int          `yaml:"threads" min:"0" max:"1024"`
-	Seed           int          `yaml:"seed" min:"0"`
-	Epochs         int          `yaml:"epochs" min:"1" max:"100000"`
-	Batch          int          `yaml:"batch" min:"2" max:"65536"`
-	Patience       int          `yaml:"patience" min:"0"`
-	From           string       `yaml:"from"`
-	LabelSmoothing float64      `yaml:"label_smoothing" min:"0" max:"0.5"`
-	AverageDecay   float64      `yaml:"average_decay" min:"0" max:"0.99999"`
-	Network        Network      `yaml:"network"`
-	Optimizer      Optimizer    `yaml:"optimizer"`
-	LearningRate   LearningRate `yaml:"learning_rate"`
-	Augment        Augment      `yaml:"augment"`
+	Device       string       `yaml:"device" enum:"auto cpu gpu"`
+	Precision    string       `yaml:"precision" enum:"auto float32 bfloat16"`
+	Convolution  string       `yaml:"convolution" enum:"winograd direct"`
+	Threads      int          `yaml:"threads" min:"0" max:"1024"`
+	Seed         int          `yaml:"seed" min:"0"`
+	Epochs       int          `yaml:"epochs" min:"1" max:"100000"`
+	Batch        int          `yaml:"batch" min:"2" max:"65536"`
+	Patience     int          `yaml:"patience" min:"0"`
+	From         string       `yaml:"from"`
+	AverageDecay float64      `yaml:"average_decay" min:"0" max:"0.99999"`
+	Network      Network      `yaml:"network"`
+	Optimizer    Optimizer    `yaml:"optimizer"`
+	LearningRate LearningRate `yaml:"learning_rate"`
+	Augment      Augment      `yaml:"augment"`
 }
 
 // Network describes the layers.
@@ -101,9 +101,6 @@ type Augment struct {
 	Aspect     float64 `yaml:"aspect" min:"1" max:"4"`
 	Rotation   float64 `yaml:"rotation" min:"0" max:"180"`
 	Brightness float64 `yaml:"brightness" min:"0" max:"1"`
-	Contrast   float64 `yaml:"contrast" min:"0" max:"1"`
-	Saturation float64 `yaml:"saturation" min:"0" max:"1"`
-	Erase      float64 `yaml:"erase" min:"0" max:"1"`
 	Mixup      float64 `yaml:"mixup" min:"0" max:"1"`
 	Cutmix     float64 `yaml:"cutmix" min:"0" max:"1"`
 }

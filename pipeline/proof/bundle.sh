@@ -26,7 +26,7 @@ ldd "$new/bin/proof" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | w
 	*) cp -L "$library" "$new/lib/" ;;
 	esac
 done
-cp pipeline/proof/prove.sh pipeline/proof/compiled.py params.yaml "$new/"
+cp pipeline/proof/prove.sh pipeline/proof/compiled.py pipeline/bench/peers/networks.py params.yaml "$new/"
 
 if [ $kind = photos ]; then
 	taken=$(tar -C "$new" -czf - . | wc -c)

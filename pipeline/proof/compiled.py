@@ -31,8 +31,9 @@ def found(what, value, unit=""):
 
 try:
     import torch
-    from torch import nn
     from torch.nn import functional
+
+    from networks import four_blocks, large, residual
 except ImportError as error:
     found("PyTorch", f"cannot be imported: {error}")
     sys.exit()
@@ -47,39 +48,7 @@ torch.backends.cudnn.benchmark = True
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
 
 
-class Block(nn.Sequential):
-    def __init__(self, before, after, pool):
-        layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        super().__init__(*layers, *([nn.MaxPool2d(pool)] if pool > 1 else []))
-
-
-class Pair(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.convolutions = nn.Sequential(Block(channels, channels, 1), Block(channels, channels, 1))
-
-    def forward(self, x):
-        return x + self.convolutions(x)
-
-
-class Maximum(nn.Module):
-    def forward(self, x):
-        return x.amax((2, 3))
-
-
-def network(channels, residuals, head):
-    blocks = []
-    for before, after, pairs in zip([3, *channels], channels, residuals):
-        blocks += [Block(before, after, 2), *(Pair(after) for _ in range(pairs))]
-    return nn.Sequential(*blocks, *head)
-
-
-four = [32, 64, 128, 256]
-workloads = {
-    "four-blocks": (64, 512, lambda: network(four, [0, 0, 0, 0], [nn.Flatten(), nn.Dropout(0.5), nn.Linear(256 * 4 * 4, 2)])),
-    "residual": (64, 512, lambda: network(four, [0, 1, 1, 1], [Maximum(), nn.Linear(256, 2)])),
-    "192px": (192, 128, lambda: network([*four, 512], [0, 1, 1, 1, 1], [Maximum(), nn.Linear(512, 2)])),
-}
+workloads = {"four-blocks": (64, 512, four_blocks), "residual": (64, 512, residual), "192px": (192, 128, large)}
 
 
 def rate(side, batch, build, mode, seconds):
@@ -95,7 +64,7 @@ def rate(side, batch, build, mode, seconds):
 
     def loss(image, target):
         with torch.autocast("cuda", torch.bfloat16):
-            return functional.cross_entropy(model(image), target, label_smoothing=0.1)
+            return functional.cross_entropy(model(image), target)
 
     loss = torch.compile(loss, mode=mode)
     update = torch.compile(optimizer.step)

@@ -23,5 +23,5 @@ func describeEngine(train params.Train, opened bool) (description string, noGPU 
 	if train.Device == "gpu" {
 		return "gpu", noGPU
 	}
-	return isa.Describe(train.Threads, isa.Precision(train.Precision)), noGPU
+	return isa.Detect().Describe(train.Threads, isa.Precision(train.Precision), train.Convolution), noGPU
 }

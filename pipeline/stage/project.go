@@ -132,7 +132,7 @@ func (p *Project) parameters(definition *Definition) map[string]string {
 	flatten("", sections[definition.Name].(map[string]any), flat)
 	if definition.Name == "train" {
 		// The engine says what became of these.
-		for _, key := range []string{"device", "precision", "threads"} {
+		for _, key := range []string{"device", "precision", "convolution", "threads"} {
 			delete(flat, key)
 		}
 	}

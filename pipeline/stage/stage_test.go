@@ -212,8 +212,8 @@ func TestWhatReruns(t *testing.T) {
 		{"explore, same output", func(p *pipe) { replace(p.t, "params.yaml", "outlier_threshold: 3.5", "outlier_threshold: 4") }, []string{"explore", "report"}, [2]string{"explore", "explore.outlier_threshold 3.5 → 4"}},
 		{"pack", func(p *pipe) { replace(p.t, "params.yaml", "validation: 0.1", "validation: 0.2") }, []string{"pack", "train", "evaluate", "report"}, [2]string{"pack", "pack.validation 0.1 → 0.2"}},
 		{"train", func(p *pipe) {
-			replace(p.t, "params.yaml", "  label_smoothing: 0.1", "  label_smoothing: 0.2")
-		}, []string{"train", "evaluate", "report"}, [2]string{"train", "train.label_smoothing 0.1 → 0.2"}},
+			replace(p.t, "params.yaml", "    weight_decay: 0.05", "    weight_decay: 0.1")
+		}, []string{"train", "evaluate", "report"}, [2]string{"train", "train.optimizer.weight_decay 0.05 → 0.1"}},
 		{"an overlay's key", func(p *pipe) { replace(p.t, "params.yaml", "      epochs: 8\n", "      epochs: 9\n") }, []string{"train", "evaluate", "report"}, [2]string{"train", "train.epochs 8 → 9"}},
 		{"another experiment's key", func(p *pipe) { replace(p.t, "params.yaml", "64px: {}", "64px: {train: {epochs: 3}}") }, nil, [2]string{}},
 		{"evaluate", func(p *pipe) { replace(p.t, "params.yaml", "mirror: true", "mirror: false") }, []string{"evaluate", "report"}, [2]string{"evaluate", "evaluate.mirror true → false"}},

@@ -54,7 +54,7 @@ func onGPU(t *testing.T, ctx context.Context, folder, precision string, data *da
 
 func mixing() params.Train {
 	p := smallParameters()
-	p.Augment.Cutmix, p.Augment.Erase = 0.3, 0.5
+	p.Augment.Cutmix = 0.3
 	return p
 }
 

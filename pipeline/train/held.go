@@ -43,12 +43,11 @@ type planned struct {
 func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, p params.Train) (*held, error) {
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
 	h := &held{begun: time.Now(), holder: holder, plan: source.Plan, images: len(validating)}
-	own, other := augment.Targets(len(data.Classes), p.LabelSmoothing)
 	var err error
-	if h.training, err = holder.TrainingLoop(onDevice(data, training, own, other)); err != nil {
+	if h.training, err = holder.TrainingLoop(onDevice(data, training)); err != nil {
 		return nil, fmt.Errorf("hold the training split: %w", err)
 	}
-	if h.validation, err = holder.PredictionLoop(weights, onDevice(data, validating, 1, 0)); err != nil {
+	if h.validation, err = holder.PredictionLoop(weights, onDevice(data, validating)); err != nil {
 		return nil, fmt.Errorf("hold the validation split: %w", err)
 	}
 	for i, image := range validating {
@@ -63,12 +62,12 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 	return h, nil
 }
 
-func onDevice(data *pack.Pack, images []pack.Image, own, other float32) engine.Data {
+func onDevice(data *pack.Pack, images []pack.Image) engine.Data {
 	pixels := make([][]byte, len(images))
 	for i, image := range images {
 		pixels[i] = image.Pixels
 	}
-	return engine.Data{Images: pixels, Height: data.Height, Width: data.Width, Own: own, Other: other}
+	return engine.Data{Images: pixels, Height: data.Height, Width: data.Width}
 }
 
 // passOf is an epoch's plan.
@@ -81,10 +80,10 @@ func (l *loop) passOf(epoch int) device.Pass {
 	return pass
 }
 
-// planNext plans an epoch while the one before is under way.
+// planNext plans an epoch, if there is one, while the one before is under way.
 func (l *loop) planNext(epoch int) {
 	h := l.held
-	if h.next != nil {
+	if h.next != nil || epoch > l.parameters.Epochs {
 		return
 	}
 	h.next = make(chan planned, 1)

@@ -11,7 +11,8 @@ import (
 // hyperparameters is the content of hyperparameters.json: section train of
 // params.yaml as it was for the run, with what follows from it.
 type hyperparameters struct {
-	// Device is what the keys device, precision and threads came to.
+	// Device is what the keys device, precision, convolution and
+	// threads came to.
 	Device string `json:"device"`
 	// Parameters are all other keys, by their names.
 	Parameters   map[string]any `json:"parameters"`
@@ -22,7 +23,7 @@ type hyperparameters struct {
 
 func encodeHyperparameters(p params.Train, d *network.Description, steps int, device string) ([]byte, error) {
 	h := hyperparameters{device, params.Named(p), steps, d.ParameterCount(), d.MultiplyAdds()}
-	for _, key := range []string{"device", "precision", "threads"} {
+	for _, key := range []string{"device", "precision", "convolution", "threads"} {
 		delete(h.Parameters, key)
 	}
 	content, err := json.MarshalIndent(h, "", "  ")

@@ -116,7 +116,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		InputHeight: p.Network.Height, InputWidth: p.Network.Width,
 		Classes: len(data.Classes), Batch: p.Batch, Seed: p.Seed,
 		Mean: data.Mean, Std: data.Std,
-		LabelSmoothing: p.LabelSmoothing, Augment: p.Augment,
+		Augment: p.Augment,
 	})
 	if err != nil {
 		return "", err

@@ -9,7 +9,7 @@ import (
 )
 
 // validation measures a predictor on the validation split: the mean
-// cross-entropy in nats, without label smoothing, and the accuracy.
+// cross-entropy in nats and the accuracy.
 func validation(predictor *model.Predictor, images []pack.Image) func(context.Context) (loss, accuracy float64, err error) {
 	pixels := make([][]byte, len(images))
 	for i, image := range images {

@@ -4,44 +4,10 @@ import os
 import sys
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from contender import serve
-
-
-class Block(nn.Sequential):
-    def __init__(self, before, after, pool):
-        layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        super().__init__(*layers, *([nn.MaxPool2d(pool)] if pool > 1 else []))
-
-
-class Pair(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.convolutions = nn.Sequential(Block(channels, channels, 1), Block(channels, channels, 1))
-
-    def forward(self, x):
-        return x + self.convolutions(x)
-
-
-class Maximum(nn.Module):
-    def forward(self, x):
-        return x.amax((2, 3))
-
-
-def four_blocks():
-    channels = [3, 32, 64, 128, 256]
-    blocks = [Block(before, after, 2) for before, after in zip(channels, channels[1:])]
-    return nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(0.5), nn.Linear(256 * 4 * 4, 2))
-
-
-def residual():
-    blocks = [Block(3, 32, 2)]
-    for before, after in (32, 64), (64, 128), (128, 256):
-        blocks += [Block(before, after, 2), Pair(after)]
-    return nn.Sequential(*blocks, Maximum(), nn.Linear(256, 2))
-
+from networks import four_blocks, residual
 
 name, setting = sys.argv[1:]
 torch.manual_seed(0)

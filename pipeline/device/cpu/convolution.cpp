@@ -254,7 +254,7 @@ const char *convolution_new(const void *arguments) {
 		}
 
 		// Winograd where oneDNN has it for the shape and it pays.
-		const bool try_winograd = a.kernel == 3 && a.stride == 1 && a.in >= 16 && a.out >= 16;
+		const bool try_winograd = !a.direct && a.kernel == 3 && a.stride == 1 && a.in >= 16 && a.out >= 16;
 		const auto choose = [&](auto describe) {
 			if (try_winograd) {
 				try {

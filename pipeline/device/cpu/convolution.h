@@ -32,6 +32,7 @@ struct convolution_new_arguments {
 	// The first layer's image: x is plain, and weights lie as height, width,
 	// in, out padded to blocks.
 	int plain;
+	int direct; // without Winograd's algorithm
 	operation add; // of kernels
 	int threads;
 };

@@ -39,13 +39,15 @@ import (
 type Options struct {
 	Threads   int    // 0 is one for each processor
 	Precision string // "float32", the default
-	Winograd  string // Own or OneDNN; "" is what is better for the processor
+	// Winograd is Own, OneDNN or Never; "" is what is better for the processor.
+	Winograd string
 }
 
 // Whose Winograd convolutions are used.
 const (
 	Own    = "own"
 	OneDNN = "oneDNN"
+	Never  = "never" // all are direct
 )
 
 // A Device is the processor.
@@ -98,11 +100,15 @@ func open(options Options, set isa.Set) (*Device, error) {
 		d.winograd = ours
 	case OneDNN:
 		d.winograd = oneDNNs
+	case Never:
+		d.winograd = never
 	default:
-		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s and %s", options.Winograd, Own, OneDNN)
+		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s, %s and %s", options.Winograd, Own, OneDNN, Never)
 	}
-	d.description = fmt.Sprintf("cpu %s %s threads=%d %s %s",
-		options.Precision, set, d.threads, C.GoString(C.library_version()), d.winograd)
+	d.description = set.Describe(options.Threads, options.Precision, string(d.winograd)) + " " + C.GoString(C.library_version())
+	if d.winograd != never {
+		d.description += " " + string(d.winograd)
+	}
 	d.executor = C.executor_new(C.int(d.threads))
 	if d.executor == nil {
 		return nil, errors.New("open the cpu device: cannot start a thread")

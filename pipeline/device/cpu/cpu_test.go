@@ -48,7 +48,7 @@ func TestConform(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	d := openTest(t, 2, isa.Detect())
 	t.Log(d.Describe())
-	if got, prefix := d.Describe(), isa.Describe(2, "float32")+" oneDNN "; !strings.HasPrefix(got, prefix) {
+	if got, prefix := d.Describe(), isa.Detect().Describe(2, "float32", "winograd")+" oneDNN "; !strings.HasPrefix(got, prefix) {
 		t.Errorf("Describe: %q, expected it to begin with %q", got, prefix)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"catdog/pipeline/device"
+	"catdog/pipeline/device/cpu/isa"
 )
 
 // winogradFits says whether our own kernels can compute a convolution.
@@ -23,20 +24,31 @@ func (d *Device) winogradFits(s device.ConvolutionSpec) bool {
 // and, once a call, the weights. Measured beside oneDNN 3.2 on a Zen 4: 1.8 to
 // 2.7 times as fast with 32 channels and more, by AVX-512 as by AVX2; 0.9 to
 // 2 times with 16 channels or maps of 6×6; slower with fewer than 16 tiles or
-// maps of 5×5.
+// maps of 5×5. Of maps with fewer than 3 pixels to a side oneDNN has but its
+// reference loops for the weights' gradient: 5 s where ours take 10 ms (2.6.3
+// on AVX2, 256 channels, 128 maps of 2×2).
 func winogradPays(s device.ConvolutionSpec) bool {
+	if narrow(s) {
+		return true
+	}
 	tiles := (s.Height + 3) / 4 * ((s.Width + 3) / 4)
 	return s.In >= 16 && s.Out >= 16 && 36*tiles*2 <= 9*s.Height*s.Width && s.Batch*tiles >= 16
 }
 
+func narrow(s device.ConvolutionSpec) bool { return min(s.Height, s.Width) < 3 }
+
 // chooseWinograd decides by the shape alone, so that Describe's words stand for
-// the choice: where oneDNN has Winograd convolutions, they are used. Inference
-// takes our own, which do the normalisation's work as well.
+// the choice: where oneDNN has Winograd convolutions, they are used, but for
+// narrow maps. Inference takes our own, which do the normalisation's work as
+// well.
 func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
-	if d.winograd == always {
+	switch d.winograd {
+	case always:
 		return d.winogradFits(s)
+	case never:
+		return false
 	}
-	return (d.winograd == ours || s.Inference) && d.winogradFits(s) && winogradPays(s)
+	return (d.winograd == ours || s.Inference || narrow(s)) && d.winogradFits(s) && winogradPays(s)
 }
 
 // winogradSource says whose Winograd convolutions a device uses.
@@ -46,6 +58,7 @@ const (
 	oneDNNs winogradSource = "winograd"      // where oneDNN finds them best
 	ours    winogradSource = "own winograd"  // where winogradPays
 	always  winogradSource = "only winograd" // wherever they fit, for tests
+	never   winogradSource = isa.Direct
 )
 
 // defaultWinograd is oneDNN's where it has it: version 2 on AVX-512.

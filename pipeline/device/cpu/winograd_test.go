@@ -24,6 +24,16 @@ func TestWinogradConforms(t *testing.T) {
 	}
 }
 
+func TestDirectConforms(t *testing.T) {
+	for _, set := range sets() {
+		t.Run(string(set), func(t *testing.T) {
+			d := openTest(t, 2, set)
+			d.winograd = never
+			devicetest.Conform(t, d, 1e-5)
+		})
+	}
+}
+
 // plainConvolution is y = x ⋆ w, dx = dy ⋆ w turned and dw = x ⋆ dy in plain
 // loops and float64, for a 3×3 kernel with stride 1 and padding 1.
 func plainConvolution(s device.ConvolutionSpec, x, w, dy []float32) (y, dx, dw []float64) {
@@ -171,15 +181,14 @@ func TestWinogradOutputIsTheSameForAnyThreads(t *testing.T) {
 	}
 }
 
-// The default is oneDNN's where that has Winograd convolutions, and Describe
-// says so.
+// Narrow maps are never oneDNN's, unless all convolutions are direct.
 func TestChoice(t *testing.T) {
 	large := device.ConvolutionSpec{Batch: 64, Height: 16, Width: 16, In: 64, Out: 64, Kernel: 3, Stride: 1, Padding: 1}
 	small, narrow, wide := large, large, large
 	small.Batch, small.Height, small.Width = 1, 8, 8
 	narrow.Height, narrow.Width = 1, 1
 	wide.Kernel, wide.Padding = 5, 2
-	for source, wants := range map[winogradSource][4]bool{oneDNNs: {}, ours: {true}, always: {true, true, true}} {
+	for source, wants := range map[winogradSource][4]bool{oneDNNs: {2: true}, ours: {true, false, true}, always: {true, true, true}, never: {}} {
 		d := openTest(t, 1, isa.Detect())
 		d.winograd = source
 		for i, s := range []device.ConvolutionSpec{large, small, narrow, wide} {

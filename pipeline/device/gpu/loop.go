@@ -269,7 +269,7 @@ func (l *loop) submit() error {
 	part := func(offset int) cu.DevicePtr { return l.pass + cu.DevicePtr(offset) }
 	if err := o.submit(d.over(l.batch*input.h*input.w, "render_batch", l.images, l.pass, part(l.samples), part(l.mixes), part(l.schedules),
 		l.now, o.activation("input", input, l.batch, input.h, input.w, 3), targets,
-		l.words, l.batch, s.Height, s.Width, input.h, input.w, s.Classes, s.Own, s.Other)); err != nil {
+		l.words, l.batch, s.Height, s.Width, input.h, input.w, s.Classes)); err != nil {
 		return err
 	}
 	if err := l.work(); err != nil {

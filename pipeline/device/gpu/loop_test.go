@@ -23,9 +23,8 @@ func pictures(t *testing.T, inputHeight, inputWidth, batch int) ([][]byte, *augm
 	t.Helper()
 	o := augment.Options{
 		Height: 23, Width: 31, InputHeight: inputHeight, InputWidth: inputWidth, Classes: 3, Batch: batch, Seed: 5,
-		Mean: [3]float32{0.5, 0.4, 0.3}, Std: [3]float32{0.2, 0.25, 0.3}, LabelSmoothing: 0.1,
-		Augment: params.Augment{Flip: true, Scale: 0.4, Aspect: 1.5, Rotation: 30, Brightness: 0.2, Contrast: 0.3, Saturation: 0.4,
-			Erase: 0.5, Mixup: 0.35, Cutmix: 0.35},
+		Mean: [3]float32{0.5, 0.4, 0.3}, Std: [3]float32{0.2, 0.25, 0.3},
+		Augment: params.Augment{Flip: true, Scale: 0.4, Aspect: 1.5, Rotation: 30, Brightness: 0.2, Mixup: 0.35, Cutmix: 0.35},
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	var images []pack.Image
@@ -77,10 +76,9 @@ func makesTheBatches(t *testing.T, scarce func(t *testing.T, d *gpu.Device, imag
 				values[i] = float32(i*i%7) - 3
 			}
 			logits.Upload(values)
-			own, other := augment.Targets(o.Classes, o.LabelSmoothing)
 			scarce(t, d, len(pixels)*len(pixels[0]))
 			l, err := d.NewLoop(device.LoopSpec{Images: pixels, Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
-				Classes: o.Classes, Own: own, Other: other}, func() error { return nil })
+				Classes: o.Classes}, func() error { return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +153,7 @@ func TestLoopRunsFromAnyBatchAndStops(t *testing.T) {
 	logits, _ := d.NewVector(3 * batch)
 	submitted := 0
 	l, err := d.NewLoop(device.LoopSpec{Images: pixels, Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
-		Classes: 3, Own: 1}, func() error { submitted++; return nil })
+		Classes: 3}, func() error { submitted++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

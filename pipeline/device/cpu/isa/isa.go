@@ -63,7 +63,14 @@ func Precision(asked string) string {
 	return asked
 }
 
+// Direct is train.convolution's value for convolutions without Winograd's
+// algorithm.
+const Direct = "direct"
+
 // Describe names what decides the results' bits, oneDNN apart.
-func Describe(threads int, precision string) string {
-	return fmt.Sprintf("cpu %s %s threads=%d", precision, Detect(), Threads(threads))
+func (s Set) Describe(threads int, precision, convolution string) string {
+	if convolution == Direct {
+		precision += " " + Direct
+	}
+	return fmt.Sprintf("cpu %s %s threads=%d", precision, s, Threads(threads))
 }

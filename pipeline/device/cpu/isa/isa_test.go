@@ -2,13 +2,14 @@ package isa
 
 import (
 	"runtime"
-	"strings"
 	"testing"
 )
 
 func TestDescribe(t *testing.T) {
-	if got, prefix := Describe(3, "float32"), "cpu float32 "; !strings.HasPrefix(got, prefix) || !strings.HasSuffix(got, " threads=3") {
-		t.Errorf("Describe: %q", got)
+	for convolution, want := range map[string]string{"winograd": "cpu float32 avx2 threads=3", "direct": "cpu float32 direct avx2 threads=3"} {
+		if got := AVX2.Describe(3, "float32", convolution); got != want {
+			t.Errorf("Describe: %q", got)
+		}
 	}
 	if Threads(0) != runtime.NumCPU() {
 		t.Errorf("Threads(0) = %d", Threads(0))

@@ -10,10 +10,9 @@ struct part {
 struct sample {
 	double x, x_row, y, y_row;
 	int x_column, y_column, left, top, columns, rows, level, image, label;
-	part erased;
-	float linear[3][3], constant[3];
+	float scale[3], shift[3];
 	int unused;
-	__device__ float target(u32 c, float own, float other) const { return image < 0 ? 0.f : (int)c == label ? own : other; }
+	__device__ float target(u32 c) const { return image >= 0 && (int)c == label; }
 };
 
 enum mixing_kind { UNMIXED, MIXUP, CUTMIX };

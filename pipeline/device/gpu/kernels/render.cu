@@ -4,7 +4,7 @@
 // An input without its mixing.
 __device__ inline void render(const u8 *images, u32 height, u32 width, const sample &s, int column, int row, float *colour) {
 	colour[0] = colour[1] = colour[2] = 0.f;
-	if (s.image < 0 || s.erased.holds(column, row)) return;
+	if (s.image < 0) return;
 	const u8 *image = images + (u64)s.image * height * width * 3;
 	int x = fixed(s.x + s.x_row * row) + 512 + column * s.x_column;
 	int y = fixed(s.y + s.y_row * row) + 512 + column * s.y_column;
@@ -27,15 +27,14 @@ __device__ inline void render(const u8 *images, u32 height, u32 width, const sam
 		u32 half = side * side / 2; // none at level 0
 		for (u32 c = 0; c < 3; c++) sums[c] += (values[c] + half >> 2 * s.level) * share;
 	}
-	for (u32 c = 0; c < 3; c++)
-		colour[c] = (float)sums[0] * s.linear[c][0] + (float)sums[1] * s.linear[c][1] + (float)sums[2] * s.linear[c][2] + s.constant[c];
+	for (u32 c = 0; c < 3; c++) colour[c] = (float)sums[c] * s.scale[c] + s.shift[c];
 }
 
 // The first kernel of a step: one thread a pixel, which is an octet, and in
 // the first block what changes from step to step.
 KERNEL ON_ELEMENTS(render_batch)(const u8 *images, const state *at, const sample *samples, const mixing *mixings, const u32 *schedule,
                                  u32 *now, element *inputs, float *targets, u32 words, u32 batch, u32 height, u32 width, u32 rows,
-                                 u32 columns, u32 classes, float own, float other) {
+                                 u32 columns, u32 classes) {
 	u32 step = (u32)at->step;
 	if (blockIdx.x == 0)
 		for (u32 i = threadIdx.x; i < words; i += blockDim.x) now[i] = schedule[(u64)step * words + i];
@@ -59,8 +58,8 @@ KERNEL ON_ELEMENTS(render_batch)(const u8 *images, const state *at, const sample
 		store_octet(inputs + (u64)k * OCTET, input);
 		if (position) continue;
 		for (u32 c = 0; c < classes; c++) {
-			float target = mine->target(c, own, other);
-			if (mixed) target = m.lambda * target + (1.f - m.lambda) * others->target(c, own, other);
+			float target = mine->target(c);
+			if (mixed) target = m.lambda * target + (1.f - m.lambda) * others->target(c);
 			targets[(u64)n * classes + c] = target;
 		}
 	}

@@ -1,0 +1,220 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"catdog/pipeline/artifact"
+	"catdog/pipeline/plot"
+	"catdog/pipeline/stage"
+	"catdog/pipeline/train/record"
+)
+
+var accuracyPart = part{
+	name: "accuracy", title: "Accuracy against time",
+	about: "Minutes of training, validation and checkpoints included, until the validation split is told right to so many per cent for the first time, " +
+		"by the current model of `DATASET` and `EXPERIMENT` as its own history.csv and runtime.json say, if the CPU made it. " +
+		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average, augmentation and mixing, compiled and channels-last, " +
+		"for its first two epochs; from there on it is taken to need as many epochs as ours, each as long as those two, validation left out. " +
+		"`make bench ONLY=accuracy DATASET=dogs-vs-cats` measures it.",
+	measure: measureAccuracy,
+}
+
+// accuracyFigure lies beside the report.
+const accuracyFigure = "accuracy.svg"
+
+// milestones are validation accuracies.
+var milestones = []float64{0.90, 0.93, 0.95, 0.96}
+
+// A moment is how good a training was when, in minutes.
+type moment struct{ minutes, accuracy float64 }
+
+func measureAccuracy(s *session) (rows []Row, err error) {
+	run, err := currentTraining()
+	if errors.Is(err, errNothingToShow) {
+		s.note("%v", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.needPython("peers", "requirements.txt"); err != nil {
+		return nil, err
+	}
+	s.Reporter.Say("trains %s for two epochs by PyTorch", run.name)
+	measured, err := s.torchTraining(run)
+	if err != nil {
+		return nil, err
+	}
+	last := measured[len(measured)-1]
+	perEpoch := last.minutes / float64(len(measured))
+	rest := []moment{last}
+	for epoch := len(measured); epoch < len(run.moments); epoch++ {
+		rest = append(rest, moment{perEpoch * float64(epoch+1), run.moments[epoch].accuracy})
+	}
+	figure := filepath.Join(s.Reports, accuracyFigure)
+	axes := plot.Axes{Title: "Accuracy against time: " + run.name, X: "minutes", Y: "validation accuracy", YPercent: true}
+	ours, theirs, taken := series("ours", run.moments), series(compiled, measured), series("PyTorch, at its pace and with our accuracy", rest)
+	taken.Dashed = true
+	if err := plot.Lines(figure, axes, ours, theirs, taken); err != nil {
+		return nil, err
+	}
+	s.figure = accuracyFigure
+	expected := append(measured[:len(measured):len(measured)], rest[1:]...)
+	for _, milestone := range milestones {
+		one, other := reached(run.moments, milestone), reached(expected, milestone)
+		if one == 0 || other == 0 {
+			s.note("%s never reaches %.0f %% of the validation split", run.name, 100*milestone)
+			continue
+		}
+		rows = append(rows, less(fmt.Sprintf("%s, %.0f %% told right", run.name, 100*milestone), "min", sample{one}, "PyTorch, taken on", sample{other}))
+	}
+	return append(rows, more(run.name+", epochs", "1/h", sample{60 / run.perEpoch}, compiled, sample{60 / perEpoch})), nil
+}
+
+func series(name string, moments []moment) plot.Series {
+	s := plot.Series{Name: name}
+	for _, m := range moments {
+		s.X, s.Y = append(s.X, m.minutes), append(s.Y, m.accuracy)
+	}
+	return s
+}
+
+// reached is the minute in which an accuracy was first reached, 0 for never.
+func reached(moments []moment, accuracy float64) float64 {
+	for _, m := range moments {
+		if m.accuracy >= accuracy {
+			return m.minutes
+		}
+	}
+	return 0
+}
+
+// A training is what the stage train left behind.
+type training struct {
+	name         string // data set and experiment
+	folder, pack string
+	moments      []moment // after each epoch
+	perEpoch     float64  // minutes, validation left out
+}
+
+// errNothingToShow is why a training cannot be set beside a peer's.
+var errNothingToShow = errors.New("there is no training to show")
+
+// currentTraining is that of the environment's data set and experiment.
+func currentTraining() (*training, error) {
+	project, err := stage.OpenProject(nil)
+	if err != nil {
+		return nil, err
+	}
+	run := &training{name: project.Params.Dataset + ", " + project.Params.Experiment}
+	manifests := map[string]*artifact.Manifest{}
+	folders := map[string]string{}
+	for _, name := range []string{"pack", "train"} {
+		definition := stage.Find(name)
+		manifest, err := artifact.ReadManifest(project.Pointer(definition))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: nobody has trained %s yet", errNothingToShow, run.name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		manifests[name], folders[name] = manifest, filepath.Join(definition.Root(project.Params.Dataset), manifest.Key)
+	}
+	run.folder, run.pack = folders["train"], filepath.Join(folders["pack"], "pack.arrow")
+	if manifests["train"].Inputs["pack"] != manifests["pack"].Digest {
+		return nil, fmt.Errorf("%w: %s was trained on another pack than the current one", errNothingToShow, run.name)
+	}
+	if engine := manifests["train"].Engine; !strings.HasPrefix(engine, "cpu ") {
+		return nil, fmt.Errorf("%w: %s was trained by %s", errNothingToShow, run.name, engine)
+	}
+	return run, run.read()
+}
+
+// read fills in the times and accuracies.
+func (t *training) read() error {
+	rows, err := record.ReadHistory(filepath.Join(t.folder, "history.csv"))
+	if err != nil {
+		return err
+	}
+	times, err := readEpochTimes(t.folder)
+	if err != nil {
+		return err
+	}
+	if len(times) != len(rows) || len(rows) == 0 {
+		return fmt.Errorf("%s: %d epochs in history.csv and %d in runtime.json", t.folder, len(rows), len(times))
+	}
+	whole, learning := 0.0, 0.0
+	for i, row := range rows {
+		for phase, seconds := range times[i].Seconds {
+			whole += seconds / 60
+			if phase != record.Validation {
+				learning += seconds / 60
+			}
+		}
+		t.moments = append(t.moments, moment{whole, row.ValidationAccuracy})
+	}
+	t.perEpoch = learning / float64(len(rows))
+	return nil
+}
+
+// readEpochTimes is where the time of each epoch of a run of the stage went.
+func readEpochTimes(folder string) ([]record.EpochTime, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "runtime.json"))
+	if err != nil {
+		return nil, err
+	}
+	var runtime struct {
+		Epochs []record.EpochTime `json:"epochs"`
+	}
+	if err := json.Unmarshal(text, &runtime); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(folder, "runtime.json"), err)
+	}
+	return runtime.Epochs, nil
+}
+
+// torchTraining is the peer's first epochs.
+func (s *session) torchTraining(run *training) (moments []moment, err error) {
+	command, err := s.script("peers", "accuracy.py", run.pack, filepath.Join(run.folder, "hyperparameters.json"), "2")
+	if err != nil {
+		return nil, err
+	}
+	errorsOf := &tail{}
+	command.Stderr = errorsOf
+	out, err := command.Output()
+	if err != nil {
+		return nil, errors.Join(s.Err(), fmt.Errorf("train by PyTorch: %w: %s", err, errorsOf.last()))
+	}
+	minutes := 0.0
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		var epoch struct {
+			Versions map[string]string `json:"versions"`
+			Seconds  float64           `json:"seconds"`
+			Accuracy float64           `json:"accuracy"`
+		}
+		if !strings.HasPrefix(lines.Text(), "{") {
+			continue // libraries print lines of their own
+		}
+		if err := json.Unmarshal(lines.Bytes(), &epoch); err != nil {
+			return nil, fmt.Errorf("train by PyTorch: %w", err)
+		}
+		for name, version := range epoch.Versions {
+			s.versions[name] = version
+		}
+		if epoch.Seconds > 0 {
+			minutes += epoch.Seconds / 60
+			moments = append(moments, moment{minutes, epoch.Accuracy})
+		}
+	}
+	if len(moments) == 0 {
+		return nil, errors.New("train by PyTorch: it says nothing of an epoch")
+	}
+	return moments, nil
+}
