@@ -2,9 +2,11 @@ package artifact
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +83,7 @@ func TestDigestsAreRememberedAndMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	remembered := OpenDigests(cache)
-	if _, known := remembered.entries[filepath.Join(folder, "b", "photo")]; !known {
+	if _, known := remembered.folders[filepath.Join(folder, "b")]["photo"]; !known {
 		t.Error("the renamed folder's file was forgotten")
 	}
 	again, err := remembered.Scan(filepath.Join(folder, "b"))
@@ -113,12 +115,12 @@ func TestDamagedCacheIsThrownAway(t *testing.T) {
 		damaged := append([]byte{}, sound...)
 		damaged[i] ^= 1
 		writeFile(t, cache, string(damaged))
-		if n := len(OpenDigests(cache).entries); n != 0 {
-			t.Fatalf("byte %d flipped: %d entries believed", i, n)
+		if n := len(OpenDigests(cache).folders); n != 0 {
+			t.Fatalf("byte %d flipped: %d folders believed", i, n)
 		}
 		writeFile(t, cache, string(sound[:i]))
-		if n := len(OpenDigests(cache).entries); n != 0 {
-			t.Fatalf("cut at %d: %d entries believed", i, n)
+		if n := len(OpenDigests(cache).folders); n != 0 {
+			t.Fatalf("cut at %d: %d folders believed", i, n)
 		}
 	}
 }
@@ -133,20 +135,59 @@ func TestScanRefusesLinks(t *testing.T) {
 	}
 }
 
-// FuzzOpenDigests: a cache of any content, even with the right checksum, is read
-// as entries that are written and read to the same.
-func FuzzOpenDigests(f *testing.F) {
-	name := filepath.Join(f.TempDir(), "digests")
-	d := OpenDigests(name)
-	d.entries["data/raw/sample/cat.1.jpg"], d.entries[""] = entry{stamp: stamp{1, 2, 3, 4}}, entry{}
-	d.changed = true
-	if err := d.Save(); err != nil {
-		f.Fatal(err)
+// What lies in a folder is the same however deep, and what is gone is forgotten.
+func TestScan(t *testing.T) {
+	folder := t.TempDir()
+	cache, raw := filepath.Join(folder, "digests"), filepath.Join(folder, "raw")
+	for _, path := range []string{"b/c/4.jpg", "a.jpg", "b/3.jpg", "b.jpg", "b/2.jpg", "other/5.jpg"} {
+		writeFile(t, filepath.Join(raw, path), path)
 	}
-	whole, err := os.ReadFile(name)
-	if err != nil {
-		f.Fatal(err)
+	time.Sleep(50 * time.Millisecond)
+	scan := func(wants ...string) {
+		t.Helper()
+		digests := OpenDigests(cache)
+		files, err := digests.Scan(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var paths []string
+		for _, file := range files {
+			paths = append(paths, file.Path)
+			want, err := digests.File(raw, file.Path)
+			sum := sha256.Sum256([]byte(file.Path))
+			if err != nil || file != want || file.SHA256 != hex.EncodeToString(sum[:]) {
+				t.Errorf("scanned %+v, alone %+v, %v", file, want, err)
+			}
+		}
+		if !slices.Equal(paths, wants) {
+			t.Errorf("%q, want %q", paths, wants)
+		}
+		if err := digests.Save(); err != nil {
+			t.Fatal(err)
+		}
+		entries := 0
+		for _, names := range OpenDigests(cache).folders {
+			entries += len(names)
+		}
+		if entries != len(wants) {
+			t.Errorf("%d files are remembered, want %d", entries, len(wants))
+		}
 	}
+	scan("a.jpg", "b.jpg", "b/2.jpg", "b/3.jpg", "b/c/4.jpg", "other/5.jpg")
+	for _, path := range []string{"other", "b/2.jpg"} {
+		if err := os.RemoveAll(filepath.Join(raw, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scan("a.jpg", "b.jpg", "b/3.jpg", "b/c/4.jpg")
+}
+
+// FuzzDecodeDigests: a cache of any content, even with the right checksum, is
+// read as entries that are written and read to the same.
+func FuzzDecodeDigests(f *testing.F) {
+	whole := encodeDigests(map[string]map[string]entry{
+		"data/raw/sample": {"cat.1.jpg": {stamp: stamp{1, 2, 3, 4}}, "": {}}, "": {},
+	})
 	body := whole[len(digestsMagic) : len(whole)-sha256.Size]
 	f.Add(body)
 	f.Add(body[:len(body)-1])
@@ -154,16 +195,10 @@ func FuzzOpenDigests(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		text := append(append([]byte{}, digestsMagic...), body...)
 		sum := sha256.Sum256(text)
-		if err := os.WriteFile(name, append(text, sum[:]...), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		d := OpenDigests(name)
-		d.changed = true
-		if err := d.Save(); err != nil {
-			t.Fatal(err)
-		}
-		if again := OpenDigests(name); !maps.Equal(d.entries, again.entries) {
-			t.Fatalf("%v comes back as %v", d.entries, again.entries)
+		folders := decodeDigests(append(text, sum[:]...))
+		again := decodeDigests(encodeDigests(folders))
+		if !maps.EqualFunc(folders, again, maps.Equal[map[string]entry]) {
+			t.Fatalf("%v comes back as %v", folders, again)
 		}
 	})
 }

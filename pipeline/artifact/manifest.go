@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -77,8 +78,12 @@ type Manifest struct {
 // contents, not of where the folder lies.
 func JointDigest(files []File) string {
 	hash := sha256.New()
+	var line []byte
 	for _, file := range files {
-		fmt.Fprintf(hash, "%s %d:%s\n", file.SHA256, len(file.Path), file.Path)
+		line = append(line[:0], file.SHA256...)
+		line = strconv.AppendInt(append(line, ' '), int64(len(file.Path)), 10)
+		line = append(append(append(line, ':'), file.Path...), '\n')
+		hash.Write(line)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

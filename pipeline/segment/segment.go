@@ -82,6 +82,8 @@ type segment struct {
 	file *os.File
 	// end is where the next record goes, behind the last whole one.
 	end int64
+	// loaded is the file as it was when its records were read.
+	loaded os.FileInfo
 }
 
 // location is where a value lies.
@@ -118,7 +120,10 @@ func (s *Store) load() error {
 		}
 		opened := &segment{file: file}
 		s.segments = append(s.segments, opened)
-		opened.end, err = scan(file, func(key string, at location) {
+		if opened.loaded, err = file.Stat(); err != nil {
+			return fmt.Errorf("open store: %w", err)
+		}
+		opened.end, err = scan(file, opened.loaded.Size(), func(key string, at location) {
 			at.segment = opened
 			s.index[key] = at
 		})
@@ -147,16 +152,12 @@ func segments(folder string) ([]string, error) {
 	return names, nil
 }
 
-// scan calls found for every whole record and returns where the last one ends.
-func scan(file *os.File, found func(key string, at location)) (end int64, err error) {
-	info, err := file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	size := info.Size()
-	head := make([]byte, 512)
+// scan calls found for every whole record of a file and returns where the last
+// one ends.
+func scan(file *os.File, size int64, found func(key string, at location)) (end int64, err error) {
+	heads := view{file: file, buffer: make([]byte, 4<<10)}
 	for offset := int64(0); offset < size; {
-		key, at, next, err := readHead(file, size, offset, &head)
+		key, at, next, err := readHead(&heads, size, offset)
 		if err != nil {
 			return 0, err
 		}
@@ -175,19 +176,35 @@ func scan(file *os.File, found func(key string, at location)) (end int64, err er
 	return end, nil
 }
 
-// readHead reads the record at offset; next is 0 if there is no whole one.
-func readHead(file io.ReaderAt, size, offset int64, buffer *[]byte) (key string, at location, next int64, err error) {
-	read := func(length int) ([]byte, error) {
-		if len(*buffer) < length {
-			*buffer = make([]byte, length)
+// A view is a part of a file in memory, so that the heads of small records,
+// which lie close to each other, are not read one by one.
+type view struct {
+	file   io.ReaderAt
+	buffer []byte
+	start  int64 // of what is in the buffer
+	length int
+}
+
+// at is so many bytes from offset on, fewer at the file's end, until the next
+// call.
+func (v *view) at(offset int64, length int) ([]byte, error) {
+	if offset < v.start || offset+int64(length) > v.start+int64(v.length) {
+		if length > len(v.buffer) {
+			v.buffer = make([]byte, length)
 		}
-		n, err := file.ReadAt(*buffer, offset)
+		n, err := v.file.ReadAt(v.buffer, offset)
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
-		return (*buffer)[:n], nil
+		v.start, v.length = offset, n
 	}
-	head, err := read(headSize)
+	from := int(offset - v.start)
+	return v.buffer[from:min(from+length, v.length)], nil
+}
+
+// readHead reads the record at offset; next is 0 if there is no whole one.
+func readHead(heads *view, size, offset int64) (key string, at location, next int64, err error) {
+	head, err := heads.at(offset, headSize)
 	if err != nil || len(head) < headSize || string(head[:len(mark)]) != mark {
 		return "", at, 0, err
 	}
@@ -200,7 +217,7 @@ func readHead(file io.ReaderAt, size, offset int64, buffer *[]byte) (key string,
 	if keyLength > maximumKey || length > maximumValue || next > size {
 		return "", at, 0, nil
 	}
-	if head, err = read(headSize + int(keyLength)); err != nil || len(head) < headSize+int(keyLength) {
+	if head, err = heads.at(offset, headSize+int(keyLength)); err != nil || len(head) < headSize+int(keyLength) {
 		return "", at, 0, err
 	}
 	name := head[headSize : headSize+int(keyLength)]
@@ -344,9 +361,14 @@ func (s *Store) takeLock() error {
 	return nil
 }
 
-// reopen loads the store again, its last segment for writing.
+// reopen opens the last segment for writing, and loads the store again if others
+// have changed it.
 func (s *Store) reopen() error {
-	if err := s.load(); err != nil {
+	changed, err := s.changed()
+	if err == nil && changed {
+		err = s.load()
+	}
+	if err != nil {
 		return err
 	}
 	if len(s.segments) == 0 {
@@ -360,6 +382,26 @@ func (s *Store) reopen() error {
 	last.file.Close()
 	last.file = file
 	return file.Truncate(last.end)
+}
+
+// changed says whether the store's files may be others, or hold more, than those
+// that were loaded. They are only ever added to or replaced; but behind the last
+// whole record a writer puts something else, which may be as long.
+func (s *Store) changed() (bool, error) {
+	names, err := segments(s.folder)
+	if err != nil || len(names) != len(s.segments) {
+		return true, err
+	}
+	for i, loaded := range s.segments {
+		now, err := os.Stat(filepath.Join(s.folder, names[i]))
+		if err != nil {
+			return false, fmt.Errorf("open store: %w", err)
+		}
+		if !os.SameFile(now, loaded.loaded) || now.Size() != loaded.loaded.Size() || now.Size() != loaded.end {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // begin makes a new segment behind the others.

@@ -177,6 +177,29 @@ func TestTornTailIsDropped(t *testing.T) {
 	}
 }
 
+// What another writer puts in the place of a torn tail, to the same length, is
+// seen by one that opened the store before.
+func TestTornTailIsFilledByAnother(t *testing.T) {
+	folder := t.TempDir()
+	store := open(t, folder)
+	put(t, store, "whole", []byte("first"))
+	put(t, store, "torn", []byte("second"))
+	store.Close()
+	file := filepath.Join(folder, "000001.segment")
+	if err := os.Truncate(file, int64(2*headSize+len("whole")+len("first")+len("torn")+1)); err != nil {
+		t.Fatal(err)
+	}
+	before, between := open(t, folder), open(t, folder)
+	put(t, between, "other", nil)
+	between.Close()
+	put(t, before, "next", []byte("third"))
+	for _, key := range []string{"whole", "other", "next"} {
+		if _, ok, err := before.Get(key); !ok || err != nil {
+			t.Errorf("%s is not there: %v", key, err)
+		}
+	}
+}
+
 // Every single flipped bit is either found or harmless, and costs at most the
 // record that it is in.
 func TestFlippedBits(t *testing.T) {

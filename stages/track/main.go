@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -14,6 +15,10 @@ import (
 )
 
 func main() {
+	// Answers take a fraction of a second: collecting garbage would be a good
+	// part of it.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(1 << 30)
 	if len(os.Args) < 2 {
 		usage()
 	}
