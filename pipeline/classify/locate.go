@@ -78,12 +78,12 @@ func bestPublished() (string, error) {
 	found, err := filepath.Glob(filepath.Join(published, "*", model.FileName))
 	best, highest := "", -1.0
 	for _, name := range found {
-		var metrics evaluate.Metrics
 		folder := filepath.Dir(name)
-		if text, err := os.ReadFile(filepath.Join(folder, "metrics.json")); err == nil {
-			if err := json.Unmarshal(text, &metrics); err != nil {
-				return "", fmt.Errorf("read the metrics of %s: %w", folder, err)
-			}
+		metrics, err := readMetrics(filepath.Join(folder, "metrics.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			metrics = &evaluate.Metrics{}
+		} else if err != nil {
+			return "", err
 		}
 		if accuracy := float64(metrics.Splits.Test.Accuracy); accuracy > highest {
 			best, highest = folder, accuracy
@@ -92,19 +92,30 @@ func bestPublished() (string, error) {
 	return best, err
 }
 
+func readMetrics(name string) (*evaluate.Metrics, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	metrics := new(evaluate.Metrics)
+	if err := json.Unmarshal(text, metrics); err != nil {
+		return nil, fmt.Errorf("read metrics %s: %w", name, err)
+	}
+	return metrics, nil
+}
+
 // measured is what is known of how good a model is: metrics that lie beside it
-// or in reports/ and are of the same weights, or of
-// those that they were rounded from. nil if there are none.
+// or in reports/ and are of the same weights, or of those that they were
+// rounded from. nil if there are none.
 func measured(folder string, m *model.Model) *evaluate.Metrics {
 	candidates := []string{filepath.Join(folder, "metrics.json")}
 	if reports, err := filepath.Glob(stage.Reports("*", "*") + "/metrics.json"); err == nil {
 		candidates = append(candidates, reports...)
 	}
 	for _, name := range candidates {
-		var metrics evaluate.Metrics
-		text, err := os.ReadFile(name)
-		if err == nil && json.Unmarshal(text, &metrics) == nil && (metrics.Model.Digest == m.SHA256 || metrics.Model.Digest == m.RoundedFrom) {
-			return &metrics
+		metrics, err := readMetrics(name)
+		if err == nil && (metrics.Model.Digest == m.SHA256 || metrics.Model.Digest == m.RoundedFrom) {
+			return metrics
 		}
 	}
 	return nil
