@@ -51,6 +51,12 @@ var otherwise = map[string]string{
 // (fetch.from is not even that: the data set sample has its own.)
 var unread = []string{"fetch.from", "fetch.limits.files", "fetch.limits.megabytes", "fetch.limits.ratio", "train.device", "train.precision"}
 
+// engines are keys that name another engine, with what is said of it.
+var engines = map[string]string{
+	"train.threads":     `^engine cpu float32 \w+ threads=1 → cpu float32 \w+ threads=2$`,
+	"train.convolution": `^engine cpu float32 \w+ threads=1 → cpu float32 direct \w+ threads=1$`,
+}
+
 // keyChanges is a change for every key of the parameters' structs, so that none
 // can be forgotten. p is a project in which make has nothing to do.
 func keyChanges(t *testing.T, p *Project) []keyChange {
@@ -78,7 +84,7 @@ func keyChanges(t *testing.T, p *Project) []keyChange {
 			section, _, _ := strings.Cut(key, ".")
 			switch {
 			case slices.Contains(unread, key):
-			case key == "train.convolution", key == "train.threads":
+			case engines[key] != "":
 				change.stages = []string{"train", "evaluate"} // both compute
 			case section != "report":
 				change.stages = []string{section}
@@ -179,8 +185,8 @@ func TestEveryKey(t *testing.T) {
 			if !stale {
 				continue
 			}
-			if change.key == "train.threads" && state.Stage != "report" {
-				wants(t, joined, `^engine cpu float32 \w+ threads=1 → cpu float32 \w+ threads=2$`)
+			if words := engines[change.key]; words != "" && state.Stage != "report" {
+				wants(t, joined, words)
 			} else if joined != reason {
 				t.Errorf("%s: %s says %q instead of %q", change.key, state.Stage, joined, reason)
 			}

@@ -124,7 +124,7 @@ def step(images, labels, number, steps):
     loss(*mixed(varied(images), functional.one_hot(labels, classes).float())).backward()
     update.step()
     with torch.no_grad():
-        torch._foreach_lerp_(state(average), state(model), 1 - p["average_decay"])
+        torch._foreach_lerp_(state(average), state(model), 1 - min(p["average_decay"], (1 + number) / (10 + number)))
 
 
 def middle(stored, side):
