@@ -247,11 +247,11 @@ func list(folder, prefix string, listings []listing) ([]listing, error) {
 	if err = errors.Join(err, opened.Close()); err != nil {
 		return nil, err
 	}
-	l, below := listing{folder: folder, prefix: prefix}, []string{}
+	l, subfolders := listing{folder: folder, prefix: prefix}, []string{}
 	for _, item := range items {
 		switch name := item.Name(); {
 		case item.IsDir():
-			below = append(below, name)
+			subfolders = append(subfolders, name)
 		case item.Type().IsRegular():
 			l.names = append(l.names, name)
 		default:
@@ -260,7 +260,7 @@ func list(folder, prefix string, listings []listing) ([]listing, error) {
 	}
 	slices.Sort(l.names)
 	listings = append(listings, l)
-	for _, name := range below {
+	for _, name := range subfolders {
 		if listings, err = list(filepath.Join(folder, name), prefix+name+"/", listings); err != nil {
 			return nil, err
 		}

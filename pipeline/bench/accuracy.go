@@ -126,7 +126,7 @@ func currentTraining() (*training, error) {
 		if err != nil {
 			return nil, err
 		}
-		manifests[name], folders[name] = manifest, filepath.Join(definition.Root(project.Params.Dataset), manifest.Key)
+		manifests[name], folders[name] = manifest, definition.Folder(project.Params.Dataset, manifest.Key)
 	}
 	run.folder, run.pack = folders["train"], filepath.Join(folders["pack"], "pack.arrow")
 	if manifests["train"].Inputs["pack"] != manifests["pack"].Digest {

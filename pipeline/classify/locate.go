@@ -57,7 +57,7 @@ func current(project *stage.Project) (folder string, err error) {
 	} else if err != nil {
 		return "", err
 	}
-	folder = filepath.Join(train.Root(project.Params.Dataset), manifest.Key)
+	folder = train.Folder(project.Params.Dataset, manifest.Key)
 	// What model.json says of the weights is checked when they are read.
 	name := filepath.Join(folder, model.FileName)
 	content, err := os.ReadFile(name)

@@ -64,6 +64,10 @@ type Train struct {
 	Augment      Augment      `yaml:"augment"`
 }
 
+// EngineKeys are the keys of section train of which only what they come to on a
+// machine counts: the engine's name says that.
+var EngineKeys = []string{"device", "precision", "convolution", "threads"}
+
 // Network describes the layers.
 type Network struct {
 	Height    int     `yaml:"height" min:"8" max:"1024"`

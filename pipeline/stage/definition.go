@@ -74,6 +74,9 @@ func (d *Definition) Root(dataset string) string {
 	return strings.Replace(d.root, "%", dataset, 1)
 }
 
+// Folder is where the artifact of a key lies.
+func (d *Definition) Folder(dataset, key string) string { return filepath.Join(d.Root(dataset), key) }
+
 // Pointer is the file that says which artifact is an experiment's current one.
 // Raw photos have one for all experiments.
 func (d *Definition) Pointer(dataset, experiment string) string {

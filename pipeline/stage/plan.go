@@ -177,7 +177,7 @@ func (p *Project) unpublished(definition *Definition, manifest *artifact.Manifes
 // publish copies what is meant to be committed, rewriting only what differs,
 // and removes copies that the output before had and this one has not.
 func (p *Project) publish(definition *Definition, before, now *artifact.Manifest) error {
-	folder := filepath.Join(definition.Root(p.Params.Dataset), now.Key)
+	folder := definition.Folder(p.Params.Dataset, now.Key)
 	kept := map[string]bool{}
 	for _, file := range p.copies(definition, now) {
 		kept[file.Path] = true

@@ -132,7 +132,7 @@ func (p *Project) parameters(definition *Definition) map[string]string {
 	flatten("", sections[definition.Name].(map[string]any), flat)
 	if definition.Name == "train" {
 		// The engine says what became of these.
-		for _, key := range []string{"device", "precision", "convolution", "threads"} {
+		for _, key := range params.EngineKeys {
 			delete(flat, key)
 		}
 	}
@@ -161,7 +161,7 @@ func (p *Project) current(definition *Definition) (*artifact.Manifest, error) {
 
 // kept is the artifact of that key, if there is a sound one.
 func (p *Project) kept(definition *Definition, key string) (*artifact.Manifest, error) {
-	folder := filepath.Join(definition.Root(p.Params.Dataset), key)
+	folder := definition.Folder(p.Params.Dataset, key)
 	manifest, err := artifact.ReadManifest(filepath.Join(folder, artifact.ManifestName))
 	if err != nil {
 		return nil, err

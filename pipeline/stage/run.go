@@ -145,7 +145,7 @@ func (p *Project) folder(definition *Definition, manifest *artifact.Manifest) st
 	if definition.Name == "fetch" {
 		return p.Raw()
 	}
-	return filepath.Join(definition.Root(p.Params.Dataset), manifest.Key)
+	return definition.Folder(p.Params.Dataset, manifest.Key)
 }
 
 // compute runs a stage's work and makes its output the current one.

@@ -36,7 +36,7 @@ func (p *place) targets() ([]target, error) {
 		if definition.Name == "fetch" {
 			continue
 		}
-		folder := filepath.Join(definition.Root(sample), manifest.Key)
+		folder := definition.Folder(sample, manifest.Key)
 		list = append(list, target{path: filepath.Join(folder, artifact.ManifestName)})
 		for _, file := range slices.Concat(manifest.Files, manifest.Informational) {
 			if !slices.Contains(manifest.Files, file) && !artifact.Matches(file.Path, definition.Published) {

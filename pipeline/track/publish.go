@@ -36,7 +36,7 @@ func publish(_ []string, out io.Writer) error {
 		manifests[state.Definition.Name] = state.Manifest
 	}
 	dataset := project.Params.Dataset
-	model := filepath.Join(stage.Find("train").Root(dataset), manifests["train"].Key)
+	model := stage.Find("train").Folder(dataset, manifests["train"].Key)
 	var described struct{ Weights, SHA256 string }
 	description, err := readJSON(filepath.Join(model, "model.json"), &described)
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 // hyperparameters is the content of hyperparameters.json: section train of
 // params.yaml as it was for the run, with what follows from it.
 type hyperparameters struct {
-	// Device is what the keys device, precision, convolution and
-	// threads came to.
+	// Device is what params.EngineKeys came to.
 	Device string `json:"device"`
 	// Parameters are all other keys, by their names.
 	Parameters   map[string]any `json:"parameters"`
@@ -23,7 +22,7 @@ type hyperparameters struct {
 
 func encodeHyperparameters(p params.Train, d *network.Description, steps int, device string) ([]byte, error) {
 	h := hyperparameters{device, params.Named(p), steps, d.ParameterCount(), d.MultiplyAdds()}
-	for _, key := range []string{"device", "precision", "convolution", "threads"} {
+	for _, key := range params.EngineKeys {
 		delete(h.Parameters, key)
 	}
 	content, err := json.MarshalIndent(h, "", "  ")
