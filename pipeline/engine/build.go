@@ -374,7 +374,7 @@ func (m *Machine) buildTraining(layers []layer) (err error) {
 		return err
 	}
 
-	images := g.Input("images", op.NewActivation(m.images))
+	images := g.Input("images", op.NewActivation(m.trained.batch))
 	targets := g.Input("targets", op.NewVector(m.targets, o.Batch, m.classes))
 	step := scalar(g, "step", &m.step)
 	learningRate := scalar(g, "learning rate", &m.learningRate)
@@ -443,7 +443,7 @@ func (m *Machine) averageStatistics(g *op.Graph, step, after *gorgonia.Node) err
 // buildInference makes the graph that Predict runs.
 func (m *Machine) buildInference(layers []layer) error {
 	g := &op.Graph{ExprGraph: gorgonia.NewGraph(gorgonia.WithGraphName("inference")), Buffers: m.buffers, Changed: true}
-	images := g.Input("images", op.NewActivation(m.images))
+	images := g.Input("images", op.NewActivation(m.predicted.batch))
 	m.inferred.parameters = variables(g, m.parameters, m.weights)
 	m.inferred.statistics = variables(g, m.statistics, m.running)
 	logits, err := m.chain(g, layers, images, nil, m.inferred.parameters, m.inferred.statistics, nil)

@@ -3,7 +3,10 @@
 // prediction one batch at a time.
 package engine
 
-import "catdog/pipeline/weights"
+import (
+	"catdog/pipeline/network"
+	"catdog/pipeline/weights"
+)
 
 // Options fix a Machine.
 type Options struct {
@@ -20,6 +23,9 @@ type Options struct {
 	AverageDecay float32 // exponential moving average of weights and running statistics; 0 keeps none
 	// Inference builds no training graph: only Predict may be called.
 	Inference bool
+	// Predicting is the network that Predict computes, with the same parameters
+	// but an input of another size; nil is the one that is trained.
+	Predicting *network.Description
 }
 
 // A Tensor is a named array, see package weights.
@@ -41,7 +47,8 @@ type Trainer interface {
 	// dropout. It returns the batch's mean loss and its logits, which are valid
 	// until the next call.
 	Step(step int, seed uint64, learningRate float32, images, targets []float32) (loss float32, logits []float32, err error)
-	// Predict writes the logits of any number of images.
+	// Predict writes the logits of any number of images, which are as large as
+	// Options.Predicting says.
 	Predict(weights Weights, images []float32, logits []float32) error
 	// Weights returns parameters and running statistics, in the layers' order:
 	// NAME.weight, NAME.bias, NAME.scale, NAME.shift, NAME.mean, NAME.variance.

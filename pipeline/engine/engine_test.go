@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"catdog/pipeline/device/devicetest"
 	"catdog/pipeline/device/reference"
 	"catdog/pipeline/network"
+	"catdog/pipeline/params"
 )
 
 // A drawing board for descriptions.
@@ -392,6 +394,49 @@ func TestPredictPadsTheLastBatch(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A machine that predicts from larger images trains as one that does not, and
+// predicts as a network of that size does.
+func TestPredictsFromLargerImages(t *testing.T) {
+	sized := func(height, width int) *network.Description {
+		n, err := network.New(params.Network{
+			Height: height, Width: width, Channels: []int{4, 20}, Residuals: []int{0, 1}, Pools: []int{2, 2}, Head: "maximum", Dropout: 0.2,
+		}, []string{"cat", "dog", "owl"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	n, larger := sized(8, 9), sized(14, 11)
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		o := options(3)
+		same := build(t, n, d, o)
+		o.Predicting = larger
+		m := build(t, n, d, o)
+		alone := build(t, larger, d, Options{Batch: 3, Inference: true})
+		set(t, same, initial(n))
+		set(t, m, initial(n))
+		images, _ := batch(larger, 5, 9)
+		got, want := make([]float32, 5*3), make([]float32, 5*3)
+		for i := 1; i <= 3; i++ {
+			step(t, same, n, i)
+			step(t, m, n, i)
+			equal(t, "state", same.State(), m.State())
+			set(t, alone, m.Weights(Average))
+			if err := errors.Join(m.Predict(Average, images, got), alone.Predict(Raw, images, want)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("logits %v, of a network of that size %v", got, want)
+			}
+		}
+	})
+	o := options(3)
+	o.Predicting = mixed()
+	if _, err := New(n, reference.New(), o); err == nil || !strings.Contains(err.Error(), "other parameters") {
+		t.Errorf("another network: %v", err)
+	}
 }
 
 // unfolding hides that a device folds normalisations into convolutions.

@@ -56,7 +56,7 @@ func (m *Machine) TrainingLoop(data Data) (device.Loop, error) {
 	if m.training == nil {
 		return nil, errors.New("loop: the network was built for inference only")
 	}
-	return m.hold(data, m.training, func() error {
+	return m.hold(data, m.trained, m.training, func() error {
 		m.inference.graph.Changed = true
 		m.seed = 0 // each dropout's own seed is then what it combines the step's with
 		return m.training.execute()
@@ -65,7 +65,7 @@ func (m *Machine) TrainingLoop(data Data) (device.Loop, error) {
 
 // PredictionLoop repeats what Predict does.
 func (m *Machine) PredictionLoop(weights Weights, data Data) (device.Loop, error) {
-	return m.hold(data, m.inference, func() error {
+	return m.hold(data, m.predicted, m.inference, func() error {
 		if err := m.bind(weights); err != nil {
 			return err
 		}
@@ -73,14 +73,14 @@ func (m *Machine) PredictionLoop(weights Weights, data Data) (device.Loop, error
 	})
 }
 
-func (m *Machine) hold(data Data, p *program, work func() error) (device.Loop, error) {
+func (m *Machine) hold(data Data, in input, p *program, work func() error) (device.Loop, error) {
 	holder, can := m.device.(device.Holder)
 	if !can || m.targets == nil {
 		return nil, fmt.Errorf("loop: %s holds no data for this network", m.device.Describe())
 	}
 	l, err := holder.NewLoop(device.LoopSpec{
 		Images: data.Images, Height: data.Height, Width: data.Width,
-		Input: m.images, Targets: m.targets, Logits: p.logits, Classes: m.classes,
+		Input: in.batch, Targets: m.targets, Logits: p.logits, Classes: m.classes,
 	}, work)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -18,7 +20,6 @@ type Machine struct {
 	options Options
 	buffers *op.Buffers
 
-	input   network.Shape
 	classes int
 
 	// All parameters lie in one vector, all running statistics in another; so
@@ -29,7 +30,7 @@ type Machine struct {
 	optimizer                      device.Optimizer // nil for inference only
 	order                          map[string]int   // of the arrays' names in Weights
 
-	images              device.Activation
+	trained, predicted  input // one and the same where they are of one size
 	targets             device.Vector
 	step, seed          gorgonia.I64
 	learningRate        gorgonia.F32
@@ -44,6 +45,18 @@ type Machine struct {
 	}
 }
 
+// An input is what a graph is given: a batch of images.
+type input struct {
+	size  network.Shape // of an image
+	batch device.Activation
+}
+
+func (m *Machine) newInput(size network.Shape) (i input, err error) {
+	i.size = size
+	i.batch, err = m.device.NewActivation(m.options.Batch, size.Height, size.Width, size.Channels)
+	return i, err
+}
+
 // New builds a network's graphs on a device. Weights are zero until SetWeights
 // or SetState. The device stays the caller's to close, after the Trainer.
 //
@@ -55,43 +68,57 @@ func New(description *network.Description, d device.Device, options Options) (Tr
 	if err := check(description); err != nil {
 		return nil, err
 	}
+	predicting := cmp.Or(options.Predicting, description)
+	if err := check(predicting); err != nil {
+		return nil, fmt.Errorf("for predictions: %w", err)
+	}
+	parameters := description.Parameters()
+	if same := func(a, b network.Parameter) bool { return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) }; !slices.EqualFunc(parameters, predicting.Parameters(), same) {
+		return nil, errors.New("the network for predictions has other parameters")
+	}
 	if options.Batch < 1 {
 		return nil, fmt.Errorf("batch of %d images", options.Batch)
 	}
 	m := &Machine{
 		device: d, options: options, buffers: op.NewBuffers(d),
-		input: description.Input, classes: len(description.Classes),
-		order: map[string]int{},
+		classes: len(description.Classes),
+		order:   map[string]int{},
 	}
-	if err := m.build(description); err != nil {
+	for i, p := range parameters {
+		m.order[p.Name] = i
+	}
+	if err := m.build(description, predicting); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-func (m *Machine) build(description *network.Description) (err error) {
-	o, d, in := m.options, m.device, m.input
-	inference, err := makeLayers(description, o, d, true)
+func (m *Machine) build(description, predicting *network.Description) (err error) {
+	o, d := m.options, m.device
+	inference, err := makeLayers(predicting, o, d, true)
 	if err != nil {
 		return err
 	}
-	m.parameters, m.statistics = layOut(description, inference)
-	for i, p := range description.Parameters() {
-		m.order[p.Name] = i
-	}
+	m.parameters, m.statistics = layOut(predicting, inference)
 	if m.weights, err = d.NewVector(m.parameters.length); err != nil {
 		return err
 	}
 	if m.running, err = d.NewVector(max(m.statistics.length, device.Alignment)); err != nil {
 		return err
 	}
-	if m.images, err = d.NewActivation(o.Batch, in.Height, in.Width, in.Channels); err != nil {
+	if m.predicted, err = m.newInput(predicting.Input); err != nil {
 		return err
 	}
 	m.logits = make([]float32, o.Batch*m.classes)
-	m.padded = make([]float32, m.batchLen())
+	m.padded = make([]float32, o.Batch*predicting.Input.Elements())
 
 	if !o.Inference {
+		m.trained = m.predicted
+		if description.Input != predicting.Input {
+			if m.trained, err = m.newInput(description.Input); err != nil {
+				return err
+			}
+		}
 		if m.targets, err = d.NewVector(o.Batch * m.classes); err != nil {
 			return err
 		}
@@ -108,20 +135,17 @@ func (m *Machine) build(description *network.Description) (err error) {
 	return m.buildInference(inference)
 }
 
-func (m *Machine) imageLen() int { return m.input.Height * m.input.Width * m.input.Channels }
-func (m *Machine) batchLen() int { return m.options.Batch * m.imageLen() }
-
 func (m *Machine) Step(step int, seed uint64, learningRate float32, images, targets []float32) (float32, []float32, error) {
 	if m.training == nil {
 		return 0, nil, errors.New("step: the network was built for inference only")
 	}
-	if len(images) != m.batchLen() || len(targets) != len(m.logits) {
+	if want := m.options.Batch * m.trained.size.Elements(); len(images) != want || len(targets) != len(m.logits) {
 		return 0, nil, fmt.Errorf("step %d: %d image values and %d targets, want %d and %d",
-			step, len(images), len(targets), m.batchLen(), len(m.logits))
+			step, len(images), len(targets), want, len(m.logits))
 	}
 	m.inference.graph.Changed = true
 	m.step, m.seed, m.learningRate = gorgonia.I64(step), gorgonia.I64(seed), gorgonia.F32(learningRate)
-	m.images.Upload(images)
+	m.trained.batch.Upload(images)
 	m.targets.Upload(targets)
 	if err := m.training.run(m.logits); err != nil {
 		return 0, nil, fmt.Errorf("step %d: %w", step, err)
@@ -130,26 +154,27 @@ func (m *Machine) Step(step int, seed uint64, learningRate float32, images, targ
 }
 
 func (m *Machine) Predict(weights Weights, images []float32, logits []float32) error {
-	count := len(images) / m.imageLen()
-	if len(images) != count*m.imageLen() || len(logits) != count*m.classes {
+	each := m.predicted.size.Elements()
+	count := len(images) / each
+	if len(images) != count*each || len(logits) != count*m.classes {
 		return fmt.Errorf("predict: %d image values and %d logits, want multiples of %d and %d for the same number of images",
-			len(images), len(logits), m.imageLen(), m.classes)
+			len(images), len(logits), each, m.classes)
 	}
 	if err := m.bind(weights); err != nil {
 		return fmt.Errorf("predict: %w", err)
 	}
 	for len(images) > 0 {
 		batch := images
-		if len(images) < m.batchLen() {
+		if len(images) < len(m.padded) {
 			clear(m.padded[copy(m.padded, images):])
 			batch = m.padded
 		}
-		m.images.Upload(batch[:m.batchLen()])
+		m.predicted.batch.Upload(batch[:len(m.padded)])
 		if err := m.inference.run(m.logits); err != nil {
 			return fmt.Errorf("predict: %w", err)
 		}
 		logits = logits[copy(logits, m.logits):]
-		images = images[min(len(images), m.batchLen()):]
+		images = images[min(len(images), len(m.padded)):]
 	}
 	return nil
 }

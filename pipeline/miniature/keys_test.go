@@ -39,6 +39,7 @@ var otherwise = map[string]string{
 	"train.network.height":     "15",
 	"train.network.width":      "15",
 	"train.network.pools":      "[1]",
+	"train.network.head":       "average",
 	"train.average_decay":      "0.5",
 	"report.title":             `"Pets"`,
 	"train.optimizer.epsilon":  "1.0e-7",

@@ -61,7 +61,9 @@ type Stored struct {
 }
 
 // Input is how a stored image becomes the network's input: the centre of that
-// size, (value/255 − mean)/std for each of the channels R, G, B.
+// size, (value/255 − mean)/std for each of the channels R, G, B. It may be
+// larger than what the network was trained on (Network's size), where its head
+// pools over all positions.
 type Input struct {
 	Height int        `json:"height"` // px
 	Width  int        `json:"width"`
@@ -134,13 +136,20 @@ func Read(folder string) (*Model, error) {
 	if m.Tensors, _, err = weights.Decode(content); err != nil {
 		return nil, fmt.Errorf("read model %s: %w", path, err)
 	}
-	if m.Description, err = network.New(params.Network(m.Network), m.Classes); err != nil {
+	if m.Description, err = m.Predicting(); err != nil {
 		return nil, fmt.Errorf("read model %s: %w", folder, err)
 	}
 	if err := Fits(m.Description, m.Tensors); err != nil {
 		return nil, fmt.Errorf("read model %s: %w", path, err)
 	}
 	return m, nil
+}
+
+// Predicting is the network for inputs of the model's size.
+func (i Info) Predicting() (*network.Description, error) {
+	predicting := params.Network(i.Network)
+	predicting.Height, predicting.Width = i.Input.Height, i.Input.Width
+	return network.New(predicting, i.Classes)
 }
 
 // decode parses and checks model.json.
@@ -172,9 +181,6 @@ func decode(text []byte) (Info, error) {
 	case info.Input.Height > info.Stored.Height || info.Input.Width > info.Stored.Width:
 		return Info{}, fmt.Errorf("an input of %d×%d cannot be cut from images of %d×%d",
 			info.Input.Height, info.Input.Width, info.Stored.Height, info.Stored.Width)
-	case info.Network.Height != info.Input.Height || info.Network.Width != info.Input.Width:
-		return Info{}, fmt.Errorf("the network takes %d×%d, the input is %d×%d",
-			info.Network.Height, info.Network.Width, info.Input.Height, info.Input.Width)
 	case len(info.Stored.Background) != 3:
 		return Info{}, fmt.Errorf("stored.background: %d numbers in place of 3", len(info.Stored.Background))
 	}

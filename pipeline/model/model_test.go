@@ -83,11 +83,14 @@ func TestReadRefuses(t *testing.T) {
 		"not the name of a file beside it": func(_ string, m object) { m["weights"] = "../best.safetensors" },
 		"stored or input size":             func(_ string, m object) { m["stored"].(object)["height"] = 1 << 40 },
 		"cannot be cut from images":        func(_ string, m object) { m["stored"].(object)["height"] = 5 },
-		"the network takes 11×9":           func(_ string, m object) { m["network"].(object)["height"] = 11 },
-		"field depth not found":            func(_ string, m object) { m["network"].(object)["depth"] = 3 },
-		"input.std: 0 is not above 0":      func(_ string, m object) { m["input"].(object)["std"] = []int{0, 1, 1} },
-		"stored.background: 1 numbers":     func(_ string, m object) { m["stored"].(object)["background"] = []int{0} },
-		"its sha256 is ":                   func(_ string, m object) { m["sha256"] = strings.Repeat("0", 64) },
+		"with shape [3 5], the network [3 120]": func(_ string, m object) { // larger than what was trained on
+			m["network"].(object)["head"] = "flatten"
+			m["input"].(object)["height"] = 12
+		},
+		"field depth not found":        func(_ string, m object) { m["network"].(object)["depth"] = 3 },
+		"input.std: 0 is not above 0":  func(_ string, m object) { m["input"].(object)["std"] = []int{0, 1, 1} },
+		"stored.background: 1 numbers": func(_ string, m object) { m["stored"].(object)["background"] = []int{0} },
+		"its sha256 is ":               func(_ string, m object) { m["sha256"] = strings.Repeat("0", 64) },
 		"with shape [3 5], the network [4 5]": func(_ string, m object) {
 			m["classes"] = []string{"bird", "cat", "dog", "elk"}
 		},

@@ -48,16 +48,26 @@ print(json.dumps({"logits": logits.tolist(), "probabilities": probabilities.toli
 `
 
 // ONNX Runtime gives the logits that we give, for every head, odd sides that
-// pooling cuts, and crops that are not quite in the middle.
+// pooling cuts, crops that are not quite in the middle, and inputs larger than
+// what was trained on.
 func TestRuntimeAgrees(t *testing.T) {
 	python := runtimePython(t)
-	for _, head := range []string{"flatten", "average", "maximum"} {
-		t.Run(head, func(t *testing.T) {
+	type size struct{ height, width int }
+	for name, test := range map[string]struct {
+		head  string
+		input size
+	}{
+		"flatten": {"flatten", size{29, 30}},
+		"average": {"average", size{29, 30}},
+		"maximum": {"maximum", size{29, 30}},
+		"whole":   {"maximum", size{34, 33}},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
 			m := write(t, folder, params.Network{
-				Height: 29, Width: 30, Channels: []int{8, 12}, Residuals: []int{1, 2}, Pools: []int{2, 2}, Head: head, Dropout: 0.3,
-			}, 34, 33)
+				Height: 29, Width: 30, Channels: []int{8, 12}, Residuals: []int{1, 2}, Pools: []int{2, 2}, Head: test.head, Dropout: 0.3,
+			}, model.Input{Height: test.input.height, Width: test.input.width}, 34, 33)
 			images := scenes(t, 12, m.Stored.Height, m.Stored.Width)
 			predictor, err := m.On(reference.New(), len(images))
 			if err != nil {
@@ -112,7 +122,7 @@ func TestRuntimeAgrees(t *testing.T) {
 }
 
 func TestEncodeIsRepeatable(t *testing.T) {
-	m := write(t, t.TempDir(), params.Network{Height: 8, Width: 8, Channels: []int{4}, Residuals: []int{1}, Pools: []int{2}, Head: "average"}, 9, 9)
+	m := write(t, t.TempDir(), params.Network{Height: 8, Width: 8, Channels: []int{4}, Residuals: []int{1}, Pools: []int{2}, Head: "average"}, model.Input{Height: 8, Width: 8}, 9, 9)
 	first, err := Encode(m)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +135,7 @@ func TestEncodeIsRepeatable(t *testing.T) {
 // A view that is resampled has no counterpart in ONNX.
 func TestExportRefusesResampling(t *testing.T) {
 	folder := t.TempDir()
-	write(t, folder, params.Network{Height: 8, Width: 8, Channels: []int{4}, Residuals: []int{0}, Pools: []int{1}, Head: "average"}, 20, 8)
+	write(t, folder, params.Network{Height: 8, Width: 8, Channels: []int{4}, Residuals: []int{0}, Pools: []int{1}, Head: "average"}, model.Input{Height: 8, Width: 8}, 20, 8)
 	path := filepath.Join(folder, "model.onnx")
 	if err := Export(folder, path); err == nil || !strings.Contains(err.Error(), "8×8 is resampled from stored images of 20×8") {
 		t.Errorf("error %v", err)
@@ -170,7 +180,7 @@ func scenes(t *testing.T, count, height, width int) [][]byte {
 }
 
 // write writes and reads a model with statistics as if it had been trained.
-func write(t *testing.T, folder string, p params.Network, height, width int) *model.Model {
+func write(t *testing.T, folder string, p params.Network, input model.Input, height, width int) *model.Model {
 	t.Helper()
 	classes := []string{"cat", "dog", "owl"}
 	description, err := network.New(p, classes)
@@ -188,10 +198,10 @@ func write(t *testing.T, folder string, p params.Network, height, width int) *mo
 	if err := weights.Write(filepath.Join(folder, "best.safetensors"), tensors, nil); err != nil {
 		t.Fatal(err)
 	}
+	input.Mean, input.Std = [3]float32{0.4, 0.5, 0.6}, [3]float32{0.2, 0.25, 0.3}
 	if err := model.Write(folder, model.Info{
 		Classes: classes, Stored: model.Stored{Height: height, Width: width, Mode: "stretch", Background: []int{0, 0, 0}},
-		Input:   model.Input{Height: p.Height, Width: p.Width, Mean: [3]float32{0.4, 0.5, 0.6}, Std: [3]float32{0.2, 0.25, 0.3}},
-		Network: model.Network(p), Weights: "best.safetensors", BestEpoch: 1,
+		Input: input, Network: model.Network(p), Weights: "best.safetensors", BestEpoch: 1,
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -171,6 +171,8 @@ func (p *Params) validate() error {
 		return fmt.Errorf("train.network.pools: %d numbers for %d blocks (train.network.channels)", len(network.Pools), len(network.Channels))
 	case network.Height > augmented.Height || network.Width > augmented.Width:
 		return fmt.Errorf("train.network: an input of %d×%d cannot be cropped from images of %d×%d (resize)", network.Height, network.Width, augmented.Height, augmented.Width)
+	case p.Train.View == Whole && network.Head == "flatten" && (network.Height != augmented.Height || network.Width != augmented.Width):
+		return fmt.Errorf("train.view: a network with train.network.head flatten takes %d×%d only, whole images have %d×%d (resize)", network.Height, network.Width, augmented.Height, augmented.Width)
 	case p.Pack.Validation+p.Pack.Test >= 1:
 		return fmt.Errorf("pack: validation %g and test %g leave nothing to train on", p.Pack.Validation, p.Pack.Test)
 	}

@@ -79,10 +79,10 @@ func TestErrorsNameTheLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ old, new, want string }{
-		{"  epochs: 80 ", "  epoch: 40 ", "train.epoch is not a key; did you mean train.epochs?"},
-		{"  epochs: 80 ", "  epochs: 10.7 ", `train.epochs is "10.7"; allowed is a whole number from 1 to 100000`},
-		{"  epochs: 80 ", "  epochs: 0 ", `train.epochs is "0"; allowed is a whole number from 1 to 100000`},
-		{"  epochs: 80 ", "  epochs: many ", `train.epochs is "many"`},
+		{"  epochs: 100 ", "  epoch: 40 ", "train.epoch is not a key; did you mean train.epochs?"},
+		{"  epochs: 100 ", "  epochs: 10.7 ", `train.epochs is "10.7"; allowed is a whole number from 1 to 100000`},
+		{"  epochs: 100 ", "  epochs: 0 ", `train.epochs is "0"; allowed is a whole number from 1 to 100000`},
+		{"  epochs: 100 ", "  epochs: many ", `train.epochs is "many"`},
 		{"  mode: stretch ", "  mode: squash ", `resize.mode is "squash"; allowed is one of stretch, crop, pad`},
 		{"    flip: true ", "    flip: 1 ", `train.augment.flip is "1"; allowed is true or false`},
 		{"  test: 0.1 ", "  test: 0.9 ", `pack.test is "0.9"; allowed is a number from 0.01 to 0.5`},
@@ -94,7 +94,8 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"  64px: {}", "  64px: {fetch: {}}", "experiments share their data set's photos"},
 		{"  64px: {}", "  64_px: {}", "a name made of a-z, 0-9 and -"},
 		{"residuals: [0, 1, 1, 1]", "residuals: [0, 1]", "2 numbers for 4 blocks"},
-		{"  height: 72 ", "  height: 32 ", "cannot be cropped"},
+		{"  height: 88 ", "  height: 32 ", "cannot be cropped"},
+		{"    head: maximum ", "    head: flatten ", "train.network.head flatten takes 64×64 only, whole images have 88×88"},
 	} {
 		text := string(shipped)
 		line := strings.Count(text[:strings.Index(text, test.old)], "\n") + 1
@@ -110,7 +111,7 @@ func TestErrorsNameTheLine(t *testing.T) {
 			t.Errorf("%q: %v, want %q", test.new, err, test.want)
 			continue
 		}
-		whole := strings.Contains(test.want, "blocks") || strings.Contains(test.want, "cropped") // about several lines
+		whole := strings.Contains(test.want, "blocks") || strings.Contains(test.want, "cropped") || strings.Contains(test.want, "flatten") // about several lines
 		if place := file + ":"; !whole && !strings.Contains(err.Error(), place+strconv.Itoa(line)) {
 			t.Errorf("%q: %v names no line %d", test.new, err, line)
 		}

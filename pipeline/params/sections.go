@@ -57,12 +57,20 @@ type Train struct {
 	Batch        int          `yaml:"batch" min:"2" max:"65536"`
 	Patience     int          `yaml:"patience" min:"0"`
 	From         string       `yaml:"from"`
+	View         string       `yaml:"view" enum:"whole centre"`
 	AverageDecay float64      `yaml:"average_decay" min:"0" max:"0.99999"`
 	Network      Network      `yaml:"network"`
 	Optimizer    Optimizer    `yaml:"optimizer"`
 	LearningRate LearningRate `yaml:"learning_rate"`
 	Augment      Augment      `yaml:"augment"`
 }
+
+// The views of a stored image that a network is shown once it is trained, and
+// when it is validated.
+const (
+	Whole  = "whole"  // all of it, which may be larger than the network's input in training
+	Centre = "centre" // as much of its centre as is trained on
+)
 
 // EngineKeys are the keys of section train of which only what they come to on a
 // machine counts: the engine's name says that.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"catdog/pipeline/params"
 	"catdog/pipeline/stage"
 )
 
@@ -87,8 +88,13 @@ func (f *findings) writeData(d *document, job *stage.Job) {
 			"crop":    "cropped in the centre",
 			"pad":     "padded",
 		}[job.Params.Resize.Mode]
-		d.paragraph("Images are stored at %d × %d px, %s; the network sees %d × %d px of them.", p.Width, p.Height, mode,
-			job.Params.Train.Network.Width, job.Params.Train.Network.Height)
+		trained := job.Params.Train
+		shown := "their centres of that size"
+		if trained.View == params.Whole {
+			shown = "whole ones"
+		}
+		d.paragraph("Images are stored at %d × %d px, %s. The network learns from parts of them, %d × %d px large, and is validated and tested on %s.",
+			p.Width, p.Height, mode, trained.Network.Width, trained.Network.Height, shown)
 	}
 	f.writeRejected(d)
 	f.writeCopies(d)

@@ -140,6 +140,7 @@ func modelCard(description []byte, metricsPath, report string, trained *artifact
 		AUC, Brier, ECE float64
 		Confusion       [][]int
 	}
+	type Size struct{ Height, Width int }
 	var card struct {
 		Metrics struct {
 			Dataset, Experiment string
@@ -155,10 +156,10 @@ func modelCard(description []byte, metricsPath, report string, trained *artifact
 			Weights, SHA256 string
 			RoundedFrom     string `json:"rounded_from"`
 			Stored          struct {
-				Height, Width int
-				Mode          string
+				Size
+				Mode string
 			}
-			Input struct{ Height, Width int }
+			Input, Network Size
 		}
 		Report string
 		Code   string
@@ -204,8 +205,8 @@ AUC {{printf "%.4f" .Splits.test.AUC}}, Brier score {{printf "%.4f" .Splits.test
 {{end}}{{end}}
 ## Input
 
-Photos turned upright by EXIF, brought to {{.Model.Stored.Height}}×{{.Model.Stored.Width}} (mode {{.Model.Stored.Mode}}), cropped to the central {{.Model.Input.Height}}×{{.Model.Input.Width}},
-normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Model.SHA256}}).{{if .Model.RoundedFrom}}
+Photos turned upright by EXIF, brought to {{.Model.Stored.Height}}×{{.Model.Stored.Width}} (mode {{.Model.Stored.Mode}}), {{if eq .Model.Input .Model.Stored.Size}}whole{{else}}cropped to the central {{.Model.Input.Height}}×{{.Model.Input.Width}}{{end}}
+(it learnt from parts of {{.Model.Network.Height}}×{{.Model.Network.Width}}), normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Model.SHA256}}).{{if .Model.RoundedFrom}}
 The weights were rounded to float16 after they had been measured as float32 (sha256 {{.Model.RoundedFrom}}).{{end}}
 
 ## Where it fails

@@ -9,8 +9,8 @@ import (
 	"catdog/pipeline/augment"
 	"catdog/pipeline/device"
 	"catdog/pipeline/engine"
+	"catdog/pipeline/model"
 	"catdog/pipeline/pack"
-	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
 	"catdog/pipeline/train/record"
 )
@@ -40,7 +40,7 @@ type planned struct {
 }
 
 // hold copies training and validation split to the device.
-func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, p params.Train) (*held, error) {
+func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, view model.View, batch int) (*held, error) {
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
 	h := &held{begun: time.Now(), holder: holder, plan: source.Plan, images: len(validating)}
 	var err error
@@ -52,12 +52,12 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 	}
 	for i, image := range validating {
 		h.validated.Samples = append(h.validated.Samples, augment.CentreSample(
-			data.Height, data.Width, p.Network.Height, p.Network.Width, data.Mean, data.Std, i, image.Class))
+			view.Height, view.Width, view.InputHeight, view.InputWidth, view.Mean, view.Std, i, image.Class))
 	}
-	for len(h.validated.Samples)%p.Batch > 0 {
+	for len(h.validated.Samples)%batch > 0 {
 		h.validated.Samples = append(h.validated.Samples, device.Sample{Image: -1})
 	}
-	batches := len(h.validated.Samples) / p.Batch
+	batches := len(h.validated.Samples) / batch
 	h.validated.Mixes, h.validated.Schedule = make([]device.Mix, batches), make([]device.Schedule, batches)
 	return h, nil
 }

@@ -96,6 +96,21 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	if err != nil {
 		return "", err
 	}
+	info := model.Info{
+		Classes: data.Classes,
+		Stored:  data.stored,
+		Input:   model.Input{Height: p.Network.Height, Width: p.Network.Width, Mean: data.Mean, Std: data.Std},
+		Network: model.Network(p.Network),
+		Weights: bestName,
+		Average: kept(p) == engine.Average,
+	}
+	if p.View == params.Whole {
+		info.Input.Height, info.Input.Width = data.Height, data.Width
+	}
+	predicting, err := info.Predicting()
+	if err != nil {
+		return "", err
+	}
 	options := engine.Options{
 		Batch:        p.Batch,
 		Optimizer:    p.Optimizer.Name,
@@ -105,6 +120,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		Epsilon:      float32(p.Optimizer.Epsilon),
 		WeightDecay:  float32(p.Optimizer.WeightDecay),
 		AverageDecay: float32(p.AverageDecay),
+		Predicting:   predicting,
 	}
 	trainer, err := engine.New(description, d, options)
 	if err != nil {
@@ -122,17 +138,9 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		return "", err
 	}
 
-	info := model.Info{
-		Classes: data.Classes,
-		Stored:  data.stored,
-		Input:   model.Input{Height: p.Network.Height, Width: p.Network.Width, Mean: data.Mean, Std: data.Std},
-		Network: model.Network(p.Network),
-		Weights: bestName,
-		Average: kept(p) == engine.Average,
-	}
 	var holding *held
 	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() {
-		holding, err = hold(holder, kept(p), data.Pack, source, p)
+		holding, err = hold(holder, kept(p), data.Pack, source, info.View(), p.Batch)
 		if errors.As(err, new(*device.OutOfMemory)) {
 			r.reporter.Say("feeds the GPU from the host, more slowly: %s", err)
 		} else if err != nil {

@@ -73,7 +73,7 @@ func drawnPack(t testing.TB, training, validating int) *dataset {
 
 func smallParameters() params.Train {
 	return params.Train{
-		Epochs: 5, Batch: 8, AverageDecay: 0.8,
+		Epochs: 5, Batch: 8, AverageDecay: 0.8, View: params.Whole,
 		Network:      params.Network{Height: 8, Width: 8, Channels: []int{4, 4}, Residuals: []int{0, 1}, Pools: []int{2, 2}, Head: "average", Dropout: 0.2},
 		Optimizer:    params.Optimizer{Name: "adamw", Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.01},
 		LearningRate: params.LearningRate{Peak: 0.03, Warmup: 0.2, Schedule: "cosine"},
