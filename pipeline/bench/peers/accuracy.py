@@ -132,7 +132,7 @@ def middle(stored, side):
 
 
 def accuracy(images, labels):
-    view = images[:, :, middle(stored[0], height), middle(stored[1], width)]
+    view = images if p["view"] == "whole" else images[:, :, middle(stored[0], height), middle(stored[1], width)]
     with torch.no_grad():
         logits = torch.cat([average(normalised(part)) for part in view.split(256)])
     return (logits.argmax(1) == labels).float().mean().item()
