@@ -173,6 +173,8 @@ func (p *Params) validate() error {
 		return fmt.Errorf("train.network: an input of %d×%d cannot be cropped from images of %d×%d (resize)", network.Height, network.Width, augmented.Height, augmented.Width)
 	case p.Train.View == Whole && network.Head == "flatten" && (network.Height != augmented.Height || network.Width != augmented.Width):
 		return fmt.Errorf("train.view: a network with train.network.head flatten takes %d×%d only, whole images have %d×%d (resize)", network.Height, network.Width, augmented.Height, augmented.Width)
+	case p.Train.Epochs == 0 && p.Train.From == "":
+		return fmt.Errorf("train.epochs: 0 needs weights to take as they are (train.from)")
 	case p.Pack.Validation+p.Pack.Test >= 1:
 		return fmt.Errorf("pack: validation %g and test %g leave nothing to train on", p.Pack.Validation, p.Pack.Test)
 	}

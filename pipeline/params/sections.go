@@ -53,7 +53,7 @@ type Train struct {
 	Convolution  string       `yaml:"convolution" enum:"winograd direct"`
 	Threads      int          `yaml:"threads" min:"0" max:"1024"`
 	Seed         int          `yaml:"seed" min:"0"`
-	Epochs       int          `yaml:"epochs" min:"1" max:"100000"`
+	Epochs       int          `yaml:"epochs" min:"0" max:"100000"`
 	Batch        int          `yaml:"batch" min:"2" max:"65536"`
 	Patience     int          `yaml:"patience" min:"0"`
 	From         string       `yaml:"from"`

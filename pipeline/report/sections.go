@@ -258,6 +258,13 @@ func (f *findings) writeTraining(d *document, job *stage.Job) {
 		return
 	}
 	t := job.Params.Train
+	if t.From != "" {
+		d.paragraph("The network began with the weights whose SHA-256 is %s.", code(t.From))
+	}
+	if t.Epochs == 0 {
+		d.paragraph("They are taken as they are: nothing was trained.")
+		return
+	}
 	stopped := ""
 	if len(f.history) < t.Epochs {
 		stopped = fmt.Sprintf(" (of %d: it stopped when the validation loss had not fallen for %d)", t.Epochs, t.Patience)

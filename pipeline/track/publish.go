@@ -54,7 +54,11 @@ func publish(_ []string, out io.Writer) error {
 		return fmt.Errorf("HALF=%s: 1 rounds the weights to float16, nothing leaves them", half)
 	}
 	metrics := filepath.Join(project.Reports(), "metrics.json")
-	card, err := modelCard(description, metrics, filepath.Join(project.Reports(), "report.md"), manifests["train"])
+	folder := filepath.Join(PublishedFolder, project.Params.PublishedName())
+	card, err := modelCard(cardOptions{
+		description: description, metrics: metrics, report: filepath.Join(project.Reports(), "report.md"), folder: folder,
+		code: manifests["train"].Code, from: project.Params.Train.From,
+	})
 	if err != nil {
 		return err
 	}
@@ -63,7 +67,6 @@ func publish(_ []string, out io.Writer) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 
-	folder := filepath.Join(PublishedFolder, project.Params.PublishedName())
 	partial := folder + ".partial"
 	if err := os.RemoveAll(partial); err != nil {
 		return err
@@ -129,9 +132,18 @@ func readJSON(path string, into any) ([]byte, error) {
 	return text, nil
 }
 
+// cardOptions are what a model card is made of.
+type cardOptions struct {
+	description     []byte // model.json
+	metrics, report string // files
+	folder          string // where the model is published
+	code            string // digest of the code that trained it
+	from            string // digest of the weights that it began with, "" for random ones
+}
+
 // modelCard is what a stranger should know before using the model, after
 // Mitchell et al., "Model Cards for Model Reporting", 2019.
-func modelCard(description []byte, metricsPath, report string, trained *artifact.Manifest) ([]byte, error) {
+func modelCard(o cardOptions) ([]byte, error) {
 	type split struct {
 		N               int
 		Accuracy, Loss  float64
@@ -161,16 +173,16 @@ func modelCard(description []byte, metricsPath, report string, trained *artifact
 			}
 			Input, Network Size
 		}
-		Report string
-		Code   string
+		Report, Folder, Code, From string // as in cardOptions
 	}
-	if _, err := readJSON(metricsPath, &card.Metrics); err != nil {
+	if _, err := readJSON(o.metrics, &card.Metrics); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(description, &card.Model); err != nil {
+	if err := json.Unmarshal(o.description, &card.Model); err != nil {
 		return nil, fmt.Errorf("read model.json: %w", err)
 	}
-	card.Report, card.Code = filepath.ToSlash(filepath.Join("../../..", report)), trained.Code
+	card.Report, card.Folder = filepath.ToSlash(filepath.Join("../../..", o.report)), filepath.ToSlash(o.folder)
+	card.Code, card.From = o.code, o.from
 	var text bytes.Buffer
 	if err := cardTemplate.Execute(&text, card); err != nil {
 		return nil, fmt.Errorf("write the model card: %w", err)
@@ -189,8 +201,8 @@ var cardTemplate = template.Must(template.New("card").Funcs(template.FuncMap{
 	},
 }).Parse(`# Model card: {{.Metrics.Dataset}}, experiment {{.Metrics.Experiment}}
 {{with .Metrics}}
-Tells {{range $i, $c := .Classes}}{{if $i}} from {{end}}{{$c}}{{end}} in a photo. Trained from random weights on the {{.Splits.train.N}} photos of the data set's
-training split; the weights are those after epoch {{.Model.BestEpoch}}, chosen on {{.Splits.validation.N}} validation photos.
+Tells {{range $i, $c := .Classes}}{{if $i}} from {{end}}{{$c}}{{end}} in a photo. {{if .Model.BestEpoch}}Trained from {{if $.From}}weights with the sha256 {{$.From}}{{else}}random weights{{end}} on the {{.Splits.train.N}} photos of the data set's
+training split; the weights are those after epoch {{.Model.BestEpoch}}, chosen on {{.Splits.validation.N}} validation photos.{{else}}The weights were trained before (sha256 {{$.From}}) and are taken as they are.{{end}}
 
 | split | photos | accuracy | 95 % interval | loss |
 |---|---:|---:|---:|---:|
@@ -217,5 +229,5 @@ often than the table says. The most confident mistakes are listed in [the report
 
 ## Use
 
-    make classify PHOTOS=photo.jpg MODEL=models/published/{{.Metrics.Dataset}}
+    make classify PHOTOS=photo.jpg MODEL={{.Folder}}
 `))

@@ -37,7 +37,7 @@ type loop struct {
 	checkpoint string // file
 
 	at   progressState    // its Records stay in recorder
-	best []weights.Tensor // of the best epoch so far
+	best []weights.Tensor // of the best epoch so far; in the end those of the first step where no epoch was asked for
 }
 
 // kept is the set of weights that are validated and become the model: the
@@ -62,6 +62,10 @@ func (e Interrupted) Unwrap() error { return context.Canceled }
 
 // run trains to the end, from the start or from where resume left off.
 func (l *loop) run(ctx context.Context) error {
+	if l.parameters.Epochs == 0 {
+		l.best = l.trainer.Weights(kept(l.parameters))
+		return ctx.Err()
+	}
 	steps := l.source.Steps()
 	left := (l.parameters.Epochs-l.at.Epoch+1)*steps - l.at.Step
 	task := l.reporter.Task("images", int64(left*l.parameters.Batch))

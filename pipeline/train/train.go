@@ -301,6 +301,9 @@ func (r run) finish(l *loop, description *network.Description, info model.Info, 
 
 // summary is the stage's closing line.
 func (l *loop) summary() string {
+	if l.parameters.Epochs == 0 {
+		return "took the weights of train.from as they are"
+	}
 	best, _ := l.recorder.Best()
 	epochs := len(l.recorder.Rows())
 	text := fmt.Sprintf("best validation accuracy %.2f %% in epoch %d of %d", 100*best.ValidationAccuracy, best.Epoch, epochs)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -162,6 +163,43 @@ func TestRealNetwork(t *testing.T) {
 	last := strings.Split(history[m.BestEpoch], ",")
 	if want := last[len(last)-1]; accuracy < 0.6 || want != strconv.FormatFloat(accuracy, 'f', 6, 64) {
 		t.Errorf("the best model has a validation accuracy of %s, the history says %s", strconv.FormatFloat(accuracy, 'f', 6, 64), want)
+	}
+}
+
+// No epochs: the model is the weights of train.from, to the byte.
+func TestTakesWeightsAsTheyAre(t *testing.T) {
+	data := drawnPack(t, 35, 12)
+	models := t.TempDir()
+	known, again := filepath.Join(models, "pets", "known"), filepath.Join(models, "pets", "again")
+	train := func(p params.Train, folder string) string {
+		if err := os.MkdirAll(folder, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		d := reference.New()
+		defer d.Close()
+		summary, err := run{parameters: p, folder: folder, models: models, reporter: progress.Discard()}.train(t.Context(), data, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return summary
+	}
+	p := smallParameters()
+	p.Epochs = 1
+	train(p, known)
+	want := outputs(t, known)[bestName]
+	p.Epochs, p.From, p.View = 0, fmt.Sprintf("%x", sha256.Sum256([]byte(want))), params.Centre
+	if summary := train(p, again); summary != "took the weights of train.from as they are" {
+		t.Error(summary)
+	}
+	if outputs(t, again)[bestName] != want {
+		t.Error("the weights are others")
+	}
+	m, err := model.Read(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.BestEpoch != 0 || m.Input.Height != 8 {
+		t.Errorf("epoch %d, input of %d px", m.BestEpoch, m.Input.Height)
 	}
 }
 
