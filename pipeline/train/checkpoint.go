@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -81,14 +82,22 @@ func checksum(tensors []weights.Tensor, metadata map[string]string) (string, err
 }
 
 // loadCheckpoint reads a checkpoint; nil if there is none. Any error means that
-// the file is damaged.
+// the file is damaged: it is not, to the byte, what save writes.
 func loadCheckpoint(path string) (*checkpoint, error) {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	}
-	tensors, metadata, err := weights.Read(path)
-	if err != nil {
+	} else if err != nil {
 		return nil, err
+	}
+	tensors, metadata, err := weights.Decode(content)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	// The checksum is of what was read, which other bytes may stand for, too: a
+	// name in the header in capitals, other white space.
+	if written, err := weights.Encode(tensors, metadata); err != nil || !bytes.Equal(written, content) {
+		return nil, fmt.Errorf("read %s: its bytes are not as they were written", path)
 	}
 	want := metadata[sha256Entry]
 	without := maps.Clone(metadata)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -48,8 +49,8 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// TestCheckpointDamaged: no damage of a single byte, and no truncation, is
-// taken for a checkpoint.
+// TestCheckpointDamaged: no checkpoint of which a bit was flipped, and none that
+// was truncated, is taken for one.
 func TestCheckpointDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), checkpointName)
 	if err := exampleCheckpoint().save(path); err != nil {
@@ -68,12 +69,11 @@ func TestCheckpointDamaged(t *testing.T) {
 		}
 	}
 	for at := range whole {
-		if whole[at] == ' ' { // padding of the header; it holds nothing
-			continue
+		for bit := range 8 {
+			damaged := append([]byte{}, whole...)
+			damaged[at] ^= 1 << bit
+			refused(damaged, fmt.Sprintf("bit %d flipped of byte", bit), at)
 		}
-		damaged := append([]byte{}, whole...)
-		damaged[at] ^= 0x10
-		refused(damaged, "damage at byte", at)
 	}
 	for at := 0; at < len(whole); at += 7 {
 		refused(whole[:at], "truncation at byte", at)
