@@ -89,11 +89,11 @@ func (f *findings) writeData(d *document, job *stage.Job) {
 			"pad":     "padded",
 		}[job.Params.Resize.Mode]
 		trained := job.Params.Train
-		shown := "their centres of that size"
+		shown := "their centres at that size"
 		if trained.View == params.Whole {
 			shown = "whole ones"
 		}
-		d.paragraph("Images are stored at %d × %d px, %s. The network learns from parts of them, %d × %d px large, and is validated and tested on %s.",
+		d.paragraph("Images are stored at %d × %d px, %s. The network learns from parts of them at %d × %d px, and is validated and tested on %s.",
 			p.Width, p.Height, mode, trained.Network.Width, trained.Network.Height, shown)
 	}
 	f.writeRejected(d)

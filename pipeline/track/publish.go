@@ -218,7 +218,7 @@ AUC {{printf "%.4f" .Splits.test.AUC}}, Brier score {{printf "%.4f" .Splits.test
 ## Input
 
 Photos turned upright by EXIF, brought to {{.Model.Stored.Height}}×{{.Model.Stored.Width}} (mode {{.Model.Stored.Mode}}), {{if eq .Model.Input .Model.Stored.Size}}whole{{else}}cropped to the central {{.Model.Input.Height}}×{{.Model.Input.Width}}{{end}}
-(it learnt from parts of {{.Model.Network.Height}}×{{.Model.Network.Width}}), normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Model.SHA256}}).{{if .Model.RoundedFrom}}
+(it learnt from parts at {{.Model.Network.Height}}×{{.Model.Network.Width}}), normalised with the mean and deviation in model.json. {{.Metrics.Model.Parameters}} parameters, in {{.Model.Weights}} (sha256 {{.Model.SHA256}}).{{if .Model.RoundedFrom}}
 The weights were rounded to float16 after they had been measured as float32 (sha256 {{.Model.RoundedFrom}}).{{end}}
 
 ## Where it fails
