@@ -73,7 +73,7 @@ func New(description *network.Description, d device.Device, options Options) (Tr
 		return nil, fmt.Errorf("for predictions: %w", err)
 	}
 	parameters := description.Parameters()
-	if same := func(a, b network.Parameter) bool { return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) }; !slices.EqualFunc(parameters, predicting.Parameters(), same) {
+	if !slices.EqualFunc(parameters, predicting.Parameters(), sameArray) {
 		return nil, errors.New("the network for predictions has other parameters")
 	}
 	if options.Batch < 1 {
@@ -91,6 +91,11 @@ func New(description *network.Description, d device.Device, options Options) (Tr
 		return nil, err
 	}
 	return m, nil
+}
+
+// sameArray says whether weights of one parameter are weights of the other.
+func sameArray(a, b network.Parameter) bool {
+	return a.Name == b.Name && slices.Equal(a.Shape, b.Shape)
 }
 
 func (m *Machine) build(description, predicting *network.Description) (err error) {
