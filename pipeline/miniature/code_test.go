@@ -47,6 +47,9 @@ func TestCodeThatChanges(t *testing.T) {
 		if difference := cmp.Diff(before, snapshot(t, p)); difference != "" {
 			t.Errorf("%s changed the reports: %s", name, difference)
 		}
+		if left, _ := filepath.Glob(p.Path("bin/*.new")); len(left) > 0 {
+			t.Errorf("%s left %q", name, left)
+		}
 	}
 
 	check(t, rewrite(p, "", func(_ *token.FileSet, _ *ast.File, text []byte) ([]byte, error) {

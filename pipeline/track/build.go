@@ -83,15 +83,29 @@ func goBuild(name, tags string, flags ...string) error {
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("go build ./stages/%s: %w", name, err)
 	}
-	// What go build links next is a new file, so the two names may share one.
-	next := filepath.Join("bin", name+".new")
+	// What go build links next is a new file, so the two names may share one;
+	// where they do, it had nothing to link, and renaming would do nothing.
+	binary, next := filepath.Join("bin", name), filepath.Join("bin", name+".new")
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if sameFile(linked, binary) {
+		return nil
 	}
 	if err := os.Link(linked, next); err != nil {
 		next = linked // a file system without links: moving is enough
 	}
-	return os.Rename(next, filepath.Join("bin", name))
+	return os.Rename(next, binary)
+}
+
+// sameFile says whether both names are there and of one file.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // libraryVersions asks for the versions of the C libraries that stages link.
