@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sync/errgroup"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/catalogue"
@@ -117,23 +119,9 @@ func resizeAll(ctx context.Context, job *stage.Job, rows []catalogue.Row) (resul
 		target.Background[i] = byte(value)
 	}
 
-	results = map[string]result{}
-	var missing []artifact.File
-	for _, row := range rows {
-		if _, ok := results[row.SHA256]; ok {
-			continue
-		}
-		known, ok, err := lookUp(store, resultKey(row.SHA256, job.StepKey), target)
-		if err != nil {
-			return nil, 0, err
-		}
-		results[row.SHA256] = known
-		if !ok {
-			missing = append(missing, artifact.File{Path: row.Path, Size: row.Bytes, SHA256: row.SHA256})
-		}
-	}
-	if len(missing) == 0 {
-		return results, 0, nil
+	results, missing, err := lookUpAll(store, rows, job.StepKey, target)
+	if err != nil || len(missing) == 0 {
+		return results, 0, err
 	}
 
 	pool := photo.NewPool(0, limits(rows))
@@ -166,6 +154,39 @@ func limits(rows []catalogue.Row) photo.Limits {
 		largest = max(largest, row.Width*row.Height)
 	}
 	return photo.Limits{MinimumSide: 1, MaximumMegapixels: 1 + largest/1e6}
+}
+
+// lookUpAll is what the store has of the photos, by their digests, and a file of
+// each content that it has nothing of. All pixels are read and digested for it,
+// which keeps all cores busy.
+func lookUpAll(store *segment.Store, rows []catalogue.Row, stepKey string, target photo.Target) (results map[string]result, missing []artifact.File, err error) {
+	var distinct []catalogue.Row
+	results = map[string]result{}
+	for _, row := range rows {
+		if _, ok := results[row.SHA256]; !ok {
+			results[row.SHA256] = result{}
+			distinct = append(distinct, row)
+		}
+	}
+	known, there := make([]result, len(distinct)), make([]bool, len(distinct))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, row := range distinct {
+		group.Go(func() (err error) {
+			known[i], there[i], err = lookUp(store, resultKey(row.SHA256, stepKey), target)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	for i, row := range distinct {
+		results[row.SHA256] = known[i]
+		if !there[i] {
+			missing = append(missing, artifact.File{Path: row.Path, Size: row.Bytes, SHA256: row.SHA256})
+		}
+	}
+	return results, missing, nil
 }
 
 // lookUp is what the store has of a photo. Pixels that are damaged, or of

@@ -71,7 +71,7 @@ var ErrInUse = errors.New("another process is writing to it")
 type Store struct {
 	folder string
 
-	mutex    sync.Mutex
+	mutex    sync.RWMutex
 	segments []*segment
 	index    map[string]location
 	lock     *flock.Flock // nil until the first Put
@@ -253,8 +253,8 @@ func ContentKey(sha256 string) string { return "content/" + sha256 }
 
 // Has says whether there is a value for key, without reading it.
 func (s *Store) Has(key string) bool {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
 	_, ok := s.index[key]
 	return ok
 }
@@ -262,8 +262,8 @@ func (s *Store) Has(key string) bool {
 // Get is the value for key; false if there is none. A value whose checksum is
 // wrong is an error that wraps ErrDamaged.
 func (s *Store) Get(key string) (value []byte, ok bool, err error) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
 	at, ok := s.index[key]
 	if !ok {
 		return nil, false, nil
