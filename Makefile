@@ -44,7 +44,7 @@ FORCE:
 
 SOURCES := $(shell find pipeline stages \( -type d -o -name '*.go' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.ptx' \) ! -path '*/testdata*')
 
-build/setup: stages/setup.sh go.mod
+build/setup: stages/setup.sh stages/install.sh go.mod
 	mkdir -p build
 	GPU=$${GPU:-$$(cat $@ 2>/dev/null)}; export GPU; sh stages/setup.sh && echo "$$GPU" >$@
 
@@ -142,6 +142,7 @@ torture: bin/.built  ## KILLS=100 OPERATIONS=400 STATES=700 FLIPS=10000 MENDS=20
 	go run ./pipeline/torture
 
 hostile: bin/.built  ## MUTATIONS=10000 [PHOTOS=data.zip]: mutated images of every format, clean photos; reports/hostile-input.md
+	sh pipeline/hostile/decoders.sh
 	go run ./pipeline/hostile
 
 fuzz: build/setup  ## MINUTES=10 [ONLY=name]: invented input for every parser, so long each

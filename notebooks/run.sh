@@ -1,13 +1,11 @@
 #!/bin/sh
 # Executes the notebooks in place, on the results of DATASET and EXPERIMENT.
-# They read only what the stages wrote. What Python needs is installed the way
-# stages/setup.sh does it; pyarrow, which Debian has not, goes into
-# build/notebooks.
+# They read only what the stages wrote. What Python needs is installed from
+# Debian; pyarrow, which Debian has not, goes into build/notebooks.
 set -eu
 cd "$(dirname "$0")/.."
 
 say() { printf 'notebooks %s\n' "$*" >&2; }
-fail() { printf 'notebooks: %s\n' "$*" >&2; exit 1; }
 
 # The modules may belong to the Python in PATH or to the system's.
 modules='nbconvert nbclient ipykernel matplotlib pandas pip'
@@ -18,18 +16,7 @@ else
 	python=/usr/bin/python3
 fi
 if ! has $python; then
-	packages='jupyter-nbconvert python3-nbclient python3-ipykernel python3-matplotlib python3-pandas python3-pip'
-	command -v apt-get >/dev/null || fail "Python with $modules is needed"
-	install="apt-get install -y --no-install-recommends $packages"
-	if [ "$(id -u)" != 0 ]; then
-		{ [ -n "${CI:-}" ] || [ "${YES:-}" = 1 ]; } && command -v sudo >/dev/null ||
-			fail "Python with $modules is needed; as root, run: $install"
-		install="sudo $install"
-	fi
-	say "installs $packages"
-	log=$(mktemp)
-	{ ${install%%apt-get*}apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq; } >"$log" 2>&1 || { cat "$log" >&2; fail "$install failed"; }
-	rm -f "$log"
+	sh stages/install.sh jupyter-nbconvert python3-nbclient python3-ipykernel python3-matplotlib python3-pandas python3-pip
 fi
 
 export PYTHONPATH="$PWD/build/notebooks:$PWD/notebooks"

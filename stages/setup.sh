@@ -1,7 +1,6 @@
 #!/bin/sh
 # Brings what the build needs: a C and C++ compiler, libvips, oneDNN and Go's
-# modules. As root, in CI or with YES=1 the packages are installed at once; on
-# a terminal the command is shown and asked about; otherwise it is only named.
+# modules.
 #
 # Where there is an NVIDIA driver, or with GPU=1, what a build for the GPU needs
 # is brought too; GPU=0 leaves it out.
@@ -19,27 +18,7 @@ command -v pkg-config >/dev/null || need pkg-config
 { command -v pkg-config && pkg-config --exists vips; } >/dev/null 2>&1 || need libvips-dev
 { command -v cc && has_header oneapi/dnnl/dnnl.h; } >/dev/null 2>&1 || need libdnnl-dev
 
-if [ -n "$missing" ]; then
-	command -v apt-get >/dev/null ||
-		fail "missing:$missing (Debian's names); install a C++ compiler, pkg-config, libvips ≥ 8.10 and oneDNN 2.x or 3.x with your system's package manager"
-	install="apt-get install -y --no-install-recommends$missing"
-	if [ "$(id -u)" != 0 ]; then
-		command -v sudo >/dev/null || fail "missing:$missing; as root, run: $install"
-		install="sudo $install"
-	fi
-	if [ "$(id -u)" != 0 ] && [ -z "${CI:-}" ] && [ "${YES:-}" != 1 ]; then
-		[ -t 0 ] || fail "missing:$missing; run: $install (or make YES=1)"
-		printf 'setup     missing:%s\n          run "%s"? [y/N] ' "$missing" "$install" >&2
-		read -r answer
-		case $answer in [yY]*) ;; *) fail "missing:$missing" ;; esac
-	fi
-	say "installs$missing"
-	log=$(mktemp)
-	# The package lists of a fresh machine may be absent or old.
-	${install%%apt-get*}apt-get update -qq >"$log" 2>&1 || { cat "$log" >&2; fail "apt-get update failed"; }
-	DEBIAN_FRONTEND=noninteractive $install -qq >"$log" 2>&1 || { cat "$log" >&2; fail "$install failed"; }
-	rm -f "$log"
-fi
+[ -z "$missing" ] || sh "$(dirname "$0")/install.sh" $missing
 
 command -v go >/dev/null || fail "Go is missing; install the version that go.mod names or a newer one"
 vips=$(pkg-config --modversion vips)

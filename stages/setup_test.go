@@ -1,4 +1,4 @@
-// Package stages has no code of its own; its test tries the set-up script on
+// Package stages has no code of its own; its test tries the set-up scripts on
 // machines that lack something.
 package stages
 
@@ -27,7 +27,7 @@ func (m machine) run(t *testing.T) (output, installed string, ok bool) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"sh", "cat", "cut", "tail", "mktemp", "rm", "touch"} {
+	for _, name := range []string{"sh", "cat", "cut", "tail", "mktemp", "rm", "dirname"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)

@@ -115,19 +115,12 @@ func (s *session) photos() ([]string, error) {
 	return names[:min(len(names), maxPhotos)], nil
 }
 
-// needVipsThumbnail installs Debian's package if vipsthumbnail is missing and
-// this is root.
+// needVipsThumbnail installs Debian's package if vipsthumbnail is missing.
 func (s *session) needVipsThumbnail() error {
 	if _, err := exec.LookPath("vipsthumbnail"); err == nil {
 		return nil
 	}
-	if os.Getuid() != 0 {
-		return errors.New("it is not installed (Debian: libvips-tools)")
-	}
-	s.Reporter.Say("installs libvips-tools")
-	command := exec.CommandContext(s, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "libvips-tools")
-	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	return runQuietly(s, command)
+	return runQuietly(s, exec.CommandContext(s, "sh", "stages/install.sh", "libvips-tools"))
 }
 
 // newResizing resizes all photos of a list as the stage resize does.

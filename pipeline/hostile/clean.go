@@ -48,14 +48,14 @@ func (t *trial) clean(ctx context.Context, photos string) error {
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(2)
 	task := t.reporter.Task("photos", int64(len(rows)))
+	decoder := t.decoders["jpeg"]
 	for _, row := range rows {
 		if row.Good() {
 			good++
 		} else {
 			problems[row.Problem]++
 		}
-		decoder := t.decoders["jpeg"]
-		if decoder == nil || row.Format != "jpeg" {
+		if row.Format != "jpeg" {
 			task.Add(1)
 			continue
 		}
@@ -85,11 +85,7 @@ func (t *trial) clean(ctx context.Context, photos string) error {
 	for _, problem := range slices.Sorted(maps.Keys(problems)) {
 		fmt.Fprintf(&t.report, ", %s left out as `%s`", count(problems[problem]), problem)
 	}
-	if t.decoders["jpeg"] == nil {
-		t.report.WriteString(".\n")
-		return nil
-	}
 	fmt.Fprintf(&t.report, ". `%s` was asked about the %s JPEGs among them: it refuses %s that are let in, and accepts %s that are left out.\n",
-		t.decoders["jpeg"], count(judged), count(refused), count(lost))
+		decoder, count(judged), count(refused), count(lost))
 	return nil
 }

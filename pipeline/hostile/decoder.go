@@ -21,23 +21,22 @@ type decoder struct {
 	forgiven *regexp.Regexp
 }
 
-// strictDecoders are those that are installed, by format. On Debian they are in
-// libjpeg-turbo-progs, pngcheck, webp, giflib-tools and libtiff-tools.
-func strictDecoders() map[string]*decoder {
-	found := map[string]*decoder{}
-	for format, d := range map[string]*decoder{
+// strictDecoders are the decoders by format. decoders.sh installs them.
+func strictDecoders() (map[string]*decoder, error) {
+	decoders := map[string]*decoder{
 		"jpeg": {program: "djpeg", arguments: []string{"-strict", "-outfile", os.DevNull, "FILE"}},
 		"png": {program: "pngcheck", arguments: []string{"-v", "FILE"},
 			forgiven: regexp.MustCompile(`unknown, public chunk|unit specifier|additional data after IEND`)},
 		"webp": {program: "dwebp", arguments: []string{"-quiet", "-o", os.DevNull, "FILE"}},
 		"gif":  {program: "giftext", arguments: []string{"FILE"}},
 		"tiff": {program: "tiffinfo", arguments: []string{"-D", "FILE"}, refuses: regexp.MustCompile(`(?m)^\w+: .*(Read error|Not enough|error|Error|truncated|Corrupt)`)},
-	} {
-		if _, err := exec.LookPath(d.program); err == nil {
-			found[format] = d
+	}
+	for _, d := range decoders {
+		if _, err := exec.LookPath(d.program); err != nil {
+			return nil, fmt.Errorf("look for a strict decoder: %w", err)
 		}
 	}
-	return found
+	return decoders, nil
 }
 
 // String is the command, as people would type it.

@@ -56,7 +56,11 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	t := &trial{checkout: checkout, scratch: scratch, reporter: progress.New("hostile", os.Stderr), decoders: strictDecoders()}
+	decoders, err := strictDecoders()
+	if err != nil {
+		return err
+	}
+	t := &trial{checkout: checkout, scratch: scratch, reporter: progress.New("hostile", os.Stderr), decoders: decoders}
 	t.report.WriteString(introduction)
 	if err := t.mutations(ctx, number("MUTATIONS", 10000), uint64(number("SEED", 1))); err != nil {
 		return err
