@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"strings"
 
+	"catdog/pipeline/artifact"
 	"catdog/pipeline/train/record"
 	"catdog/pipeline/weights"
 )
@@ -49,9 +49,21 @@ const (
 // save replaces the file at path; the one before stays until this one is
 // complete and on the disk.
 func (c *checkpoint) save(path string) error {
-	state, err := json.Marshal(c.progressState)
+	content, err := c.encode()
+	if err == nil {
+		err = artifact.WriteFile(path, content)
+	}
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return nil
+}
+
+// encode returns the bytes of a checkpoint's file.
+func (c *checkpoint) encode() ([]byte, error) {
+	state, err := json.Marshal(c.progressState)
+	if err != nil {
+		return nil, err
 	}
 	var tensors []weights.Tensor
 	add := func(prefix string, from []weights.Tensor) {
@@ -62,23 +74,18 @@ func (c *checkpoint) save(path string) error {
 	}
 	add(trainerPrefix, c.trainer)
 	add(bestPrefix, c.best)
-	metadata := map[string]string{stateEntry: string(state)}
-	if metadata[sha256Entry], err = checksum(tensors, metadata); err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	if err := weights.Write(path, tensors, metadata); err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	return nil
+	return seal(tensors, map[string]string{stateEntry: string(state)})
 }
 
-func checksum(tensors []weights.Tensor, metadata map[string]string) (string, error) {
+// seal encodes with the checksum among the metadata.
+func seal(tensors []weights.Tensor, metadata map[string]string) ([]byte, error) {
 	content, err := weights.Encode(tensors, metadata)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:]), nil
+	metadata[sha256Entry] = hex.EncodeToString(sum[:])
+	return weights.Encode(tensors, metadata)
 }
 
 // loadCheckpoint reads a checkpoint; nil if there is none. Any error means that
@@ -94,21 +101,6 @@ func loadCheckpoint(path string) (*checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	// The checksum is of what was read, which other bytes may stand for, too: a
-	// name in the header in capitals, other white space.
-	if written, err := weights.Encode(tensors, metadata); err != nil || !bytes.Equal(written, content) {
-		return nil, fmt.Errorf("read %s: its bytes are not as they were written", path)
-	}
-	want := metadata[sha256Entry]
-	without := maps.Clone(metadata)
-	delete(without, sha256Entry)
-	found, err := checksum(tensors, without)
-	if err != nil {
-		return nil, err
-	}
-	if found != want {
-		return nil, fmt.Errorf("read %s: its content does not match its checksum", path)
-	}
 	c := &checkpoint{}
 	if err := json.Unmarshal([]byte(metadata[stateEntry]), &c.progressState); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -121,6 +113,11 @@ func loadCheckpoint(path string) (*checkpoint, error) {
 			tensor.Name = name
 			c.best = append(c.best, tensor)
 		}
+	}
+	// Other bytes than those with that checksum may stand for the same content: a
+	// name in the header in capitals, other white space.
+	if written, err := c.encode(); err != nil || !bytes.Equal(written, content) {
+		return nil, fmt.Errorf("read %s: its bytes are not as they were written", path)
 	}
 	return c, nil
 }
