@@ -46,6 +46,10 @@ type Device interface {
 	NewDense(DenseSpec) (Dense, error)
 	NewCrossEntropy(CrossEntropySpec) (CrossEntropy, error)
 	NewOptimizer(OptimizerSpec) (Optimizer, error)
+	// Err is the first failure of an Upload, Download, Import or Export, which
+	// return none; it stays. What was downloaded since may be anything. It may be
+	// called from any goroutine.
+	Err() error
 	// Close frees everything the device made.
 	Close() error
 }

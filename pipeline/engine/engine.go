@@ -52,15 +52,15 @@ type Trainer interface {
 	Predict(weights Weights, images []float32, logits []float32) error
 	// Weights returns parameters and running statistics, in the layers' order:
 	// NAME.weight, NAME.bias, NAME.scale, NAME.shift, NAME.mean, NAME.variance.
-	// It is nil for an average that is not kept.
-	Weights(Weights) []Tensor
+	// They are nil for an average that is not kept.
+	Weights(Weights) ([]Tensor, error)
 	// SetWeights replaces them all; the moving average too, and the
 	// optimiser's state starts anew.
 	SetWeights([]Tensor) error
 	// State is everything that the next Step depends on, for a checkpoint:
 	// raw weights, optimiser moments, moving average. SetState restores it so
 	// that the following steps give the same bytes.
-	State() []Tensor
+	State() ([]Tensor, error)
 	SetState([]Tensor) error
 	Close() error
 }

@@ -18,6 +18,25 @@ import (
 	"catdog/pipeline/params"
 )
 
+// stateOf and weightsOf read what must be readable.
+func stateOf(t testing.TB, s State) []Tensor {
+	t.Helper()
+	tensors, err := s.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tensors
+}
+
+func weightsOf(t testing.TB, s State, which Weights) []Tensor {
+	t.Helper()
+	tensors, err := s.Weights(which)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tensors
+}
+
 // A drawing board for descriptions.
 type board struct{ network.Description }
 
@@ -255,7 +274,7 @@ func finiteDifferences(t *testing.T, n *network.Description, d device.Device) {
 	if _, _, err := tested.Step(1, 9, 1, images, targets); err != nil {
 		t.Fatal(err)
 	}
-	moved := tested.Weights(Raw)
+	moved := weightsOf(t, tested, Raw)
 	lossAt := func() float64 {
 		set(t, loss, start)
 		_, logits, err := loss.Step(1, 9, 0, images, targets)
@@ -324,11 +343,11 @@ func TestStateGoesOnWithTheSameBytes(t *testing.T) {
 			for i := 1; i <= 3; i++ {
 				step(t, first, n, i)
 			}
-			state := first.State()
+			state := stateOf(t, first)
 			if err := second.SetState(state); err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "state after restoring", state, second.State())
+			equal(t, "state after restoring", state, stateOf(t, second))
 			for i := 4; i <= 6; i++ {
 				a, logitsA := step(t, first, n, i)
 				b, logitsB := step(t, second, n, i)
@@ -336,8 +355,8 @@ func TestStateGoesOnWithTheSameBytes(t *testing.T) {
 					t.Errorf("step %d: losses %g and %g", i, a, b)
 				}
 			}
-			equal(t, "state after more steps", first.State(), second.State())
-			equal(t, "average weights", first.Weights(Average), second.Weights(Average))
+			equal(t, "state after more steps", stateOf(t, first), stateOf(t, second))
+			equal(t, "average weights", weightsOf(t, first, Average), weightsOf(t, second, Average))
 		}
 	})
 }
@@ -360,7 +379,7 @@ func TestPredictDoesNotDisturbTraining(t *testing.T) {
 				}
 			}
 		}
-		equal(t, "state", first.State(), second.State())
+		equal(t, "state", stateOf(t, first), stateOf(t, second))
 	})
 }
 
@@ -422,8 +441,8 @@ func TestPredictsFromLargerImages(t *testing.T) {
 		for i := 1; i <= 3; i++ {
 			step(t, same, n, i)
 			step(t, m, n, i)
-			equal(t, "state", same.State(), m.State())
-			set(t, alone, m.Weights(Average))
+			equal(t, "state", stateOf(t, same), stateOf(t, m))
+			set(t, alone, weightsOf(t, m, Average))
 			if err := errors.Join(m.Predict(Average, images, got), alone.Predict(Raw, images, want)); err != nil {
 				t.Fatal(err)
 			}
@@ -469,7 +488,7 @@ func TestFoldedPredictions(t *testing.T) {
 		}
 		check("at first", Raw)
 		step(t, folded, n, 1)
-		if err := apart.SetState(folded.State()); err != nil {
+		if err := apart.SetState(stateOf(t, folded)); err != nil {
 			t.Fatal(err)
 		}
 		check("after a step", Raw)
@@ -496,7 +515,7 @@ func TestJoinedTraining(t *testing.T) {
 					t.Errorf("%s, step %d: losses %g and %g", name, i, a, b)
 				}
 			}
-			equal(t, name+": state", joined.State(), apart.State())
+			equal(t, name+": state", stateOf(t, joined), stateOf(t, apart))
 			if !strings.Contains(joined.Dot(), "joined convolution layer0") {
 				t.Errorf("%s: the first two layers are not joined", name)
 			}
@@ -548,13 +567,13 @@ func TestAverage(t *testing.T) {
 		for i := 1; i <= 5; i++ {
 			step(t, m, n, i)
 			decay := math.Min(0.9, float64(1+i)/float64(10+i))
-			for j, tensor := range m.Weights(Raw) {
+			for j, tensor := range weightsOf(t, m, Raw) {
 				for k, v := range tensor.Values {
 					want[j].Values[k] = float32(decay*float64(want[j].Values[k]) + (1-decay)*float64(v))
 				}
 			}
 		}
-		average := m.Weights(Average)
+		average := weightsOf(t, m, Average)
 		for j := range want {
 			for k, v := range want[j].Values {
 				if math.Abs(float64(v-average[j].Values[k])) > 1e-5 {
@@ -588,9 +607,9 @@ func TestSetWeightsStartsAnew(t *testing.T) {
 		step(t, m, n, 1)
 		set(t, m, initial(n))
 		set(t, fresh, initial(n))
-		equal(t, "raw weights", initial(n), m.Weights(Raw))
-		equal(t, "average weights", initial(n), m.Weights(Average))
-		equal(t, "state", fresh.State(), m.State())
+		equal(t, "raw weights", initial(n), weightsOf(t, m, Raw))
+		equal(t, "average weights", initial(n), weightsOf(t, m, Average))
+		equal(t, "state", stateOf(t, fresh), stateOf(t, m))
 	})
 }
 

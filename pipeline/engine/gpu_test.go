@@ -38,7 +38,7 @@ func onGPU(t *testing.T, precision string, n *network.Description, o Options, st
 		loss, _ := step(t, m, n, number+1)
 		losses = append(losses, loss)
 	}
-	weights = m.Weights(Average)
+	weights = weightsOf(t, m, Average)
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}

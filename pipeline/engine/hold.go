@@ -39,8 +39,8 @@ type Snapshot interface {
 
 // A State is what can be kept of a Trainer, which is one, see there.
 type State interface {
-	Weights(Weights) []Tensor
-	State() []Tensor
+	Weights(Weights) ([]Tensor, error)
+	State() ([]Tensor, error)
 }
 
 var _ Holder = (*Machine)(nil)
@@ -125,7 +125,7 @@ func (s snapshot) copied(all []kept) []kept {
 	return all
 }
 
-func (s snapshot) Weights(weights Weights) []Tensor {
+func (s snapshot) Weights(weights Weights) ([]Tensor, error) {
 	return s.ordered(s.export(s.copied(s.weightsOf(weights, ""))))
 }
 
@@ -135,4 +135,4 @@ func (s snapshot) Release() {
 	}
 }
 
-func (s snapshot) State() []Tensor { return s.export(s.copied(s.kept())) }
+func (s snapshot) State() ([]Tensor, error) { return s.export(s.copied(s.kept())) }

@@ -72,7 +72,7 @@ func slopesAreNorms(t *testing.T, n *network.Description) {
 		return entropy(logits, targets, 2)
 	}
 	lossAt(start, 1)
-	moved := m.Weights(Raw)
+	moved := weightsOf(t, m, Raw)
 	for i, p := range n.Parameters() {
 		norm := 0.0
 		for j, v := range start[i].Values {

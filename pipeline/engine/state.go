@@ -41,25 +41,28 @@ func (m *Machine) kept() []kept {
 }
 
 // Weights returns nil for a moving average that is not kept.
-func (m *Machine) Weights(weights Weights) []Tensor {
+func (m *Machine) Weights(weights Weights) ([]Tensor, error) {
 	return m.ordered(m.export(m.weightsOf(weights, "")))
 }
 
-func (m *Machine) State() []Tensor { return m.export(m.kept()) }
+func (m *Machine) State() ([]Tensor, error) { return m.export(m.kept()) }
 
-func (m *Machine) export(all []kept) []Tensor {
+func (m *Machine) export(all []kept) ([]Tensor, error) {
 	var tensors []Tensor
 	for _, k := range all {
 		tensors = append(tensors, k.layout.export(k.vector, k.prefix)...)
 	}
-	return tensors
+	if err := m.device.Err(); err != nil {
+		return nil, fmt.Errorf("read weights from the device: %w", err)
+	}
+	return tensors, nil
 }
 
 // ordered puts weights into the layers' order: parameters and statistics are
 // exported one after the other.
-func (m *Machine) ordered(tensors []Tensor) []Tensor {
+func (m *Machine) ordered(tensors []Tensor, err error) ([]Tensor, error) {
 	slices.SortStableFunc(tensors, func(a, b Tensor) int { return m.order[a.Name] - m.order[b.Name] })
-	return tensors
+	return tensors, err
 }
 
 func (m *Machine) SetWeights(tensors []Tensor) error {

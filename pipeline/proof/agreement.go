@@ -93,7 +93,10 @@ func (w workload) gradients(d device.Device) (loss float64, gradients []weights.
 	if err != nil {
 		return 0, nil, err
 	}
-	after := trainer.Weights(engine.Raw)
+	after, err := trainer.Weights(engine.Raw)
+	if err != nil {
+		return 0, nil, err
+	}
 	for i, tensor := range before {
 		if strings.HasSuffix(tensor.Name, ".mean") || strings.HasSuffix(tensor.Name, ".variance") {
 			continue // statistics are not learnt

@@ -49,16 +49,17 @@ func (l *loop) writeBeside() error {
 		w := written{release: []engine.Snapshot{state}, epochs: at.Epoch - 1}
 		if bestState != nil {
 			w.release = append(w.release, bestState)
-			w.best = bestState.Weights(kept(l.parameters))
+			w.best, w.err = bestState.Weights(kept(l.parameters))
 			best = w.best
 		}
 		started := time.Now()
-		w.err = records.Write()
+		if w.err == nil {
+			w.err = records.Write()
+		}
 		drawn := time.Now()
 		if w.err == nil {
 			at.Records = records.State()
-			c := checkpoint{progressState: at, trainer: state.State(), best: best}
-			w.err = c.save(l.checkpoint)
+			w.err = saveState(state, at, best, l.checkpoint)
 		}
 		w.plots, w.checkpoint = drawn.Sub(started), time.Since(drawn)
 		done <- w

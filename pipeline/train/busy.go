@@ -15,7 +15,10 @@ func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerato
 		return a, nil
 	}
 	wall := time.Since(h.begun).Seconds()
-	before := h.holder.State()
+	before, err := h.holder.State()
+	if err != nil {
+		return a, fmt.Errorf("measure a step: %w", err)
+	}
 	step, err := h.training.Measure()
 	if err != nil {
 		return a, fmt.Errorf("measure a step: %w", err)

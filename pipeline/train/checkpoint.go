@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"catdog/pipeline/artifact"
+	"catdog/pipeline/engine"
 	"catdog/pipeline/train/record"
 	"catdog/pipeline/weights"
 )
@@ -57,6 +58,15 @@ func (c *checkpoint) save(path string) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	return nil
+}
+
+// saveState saves a checkpoint of a trainer's state.
+func saveState(state engine.State, at progressState, best []weights.Tensor, path string) error {
+	arrays, err := state.State()
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	return (&checkpoint{at, arrays, best}).save(path)
 }
 
 // encode returns the bytes of a checkpoint's file.

@@ -97,11 +97,11 @@ func (f *fakeTrainer) export(prefix string, values []float32) []weights.Tensor {
 	return tensors
 }
 
-func (f *fakeTrainer) Weights(w engine.Weights) []weights.Tensor {
+func (f *fakeTrainer) Weights(w engine.Weights) ([]weights.Tensor, error) {
 	if w == engine.Average {
-		return f.export("", f.average)
+		return f.export("", f.average), nil
 	}
-	return f.export("", f.values)
+	return f.export("", f.values), nil
 }
 
 func flat(tensors []weights.Tensor) []float32 {
@@ -119,8 +119,8 @@ func (f *fakeTrainer) SetWeights(tensors []weights.Tensor) error {
 	return nil
 }
 
-func (f *fakeTrainer) State() []weights.Tensor {
-	return slices.Concat(f.export("", f.values), f.export("momentum:", f.momentum), f.export("average:", f.average))
+func (f *fakeTrainer) State() ([]weights.Tensor, error) {
+	return slices.Concat(f.export("", f.values), f.export("momentum:", f.momentum), f.export("average:", f.average)), nil
 }
 
 func (f *fakeTrainer) SetState(tensors []weights.Tensor) error {

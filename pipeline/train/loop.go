@@ -63,8 +63,7 @@ func (e Interrupted) Unwrap() error { return context.Canceled }
 // run trains to the end, from the start or from where resume left off.
 func (l *loop) run(ctx context.Context) error {
 	if l.parameters.Epochs == 0 {
-		l.best = l.trainer.Weights(kept(l.parameters))
-		return ctx.Err()
+		return errors.Join(l.keepBest(), ctx.Err())
 	}
 	steps := l.source.Steps()
 	left := (l.parameters.Epochs-l.at.Epoch+1)*steps - l.at.Step
@@ -145,12 +144,12 @@ func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
 }
 
 // keepBest keeps the weights as they are now.
-func (l *loop) keepBest() error {
+func (l *loop) keepBest() (err error) {
 	if l.held != nil {
 		return l.held.keepBest()
 	}
-	l.best = l.trainer.Weights(kept(l.parameters))
-	return nil
+	l.best, err = l.trainer.Weights(kept(l.parameters))
+	return err
 }
 
 // batches trains on what is left of the current epoch, batch by batch as the
@@ -263,8 +262,7 @@ func (l *loop) save() error {
 	started := time.Now()
 	at := l.at
 	at.Records = l.recorder.State()
-	c := checkpoint{progressState: at, trainer: l.trainer.State(), best: l.best}
-	if err := c.save(l.checkpoint); err != nil {
+	if err := saveState(l.trainer, at, l.best, l.checkpoint); err != nil {
 		return err
 	}
 	l.recorder.Spent(record.Checkpoint, time.Since(started))

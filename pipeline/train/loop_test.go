@@ -44,8 +44,11 @@ func attempt(ctx context.Context, t testing.TB, folder string, p params.Train, t
 		validate: source.validate(trainer, kept(p)), reporter: r.reporter,
 		checkpoint: filepath.Join(folder, checkpointName), at: progressState{Epoch: 1}}
 	l.recorder = record.New(record.Options{Folder: folder, Device: "fake",
-		Best:  func(record.Row) error { l.best = trainer.Weights(kept(p)); return nil },
-		Final: func() error { return weights.Write(filepath.Join(folder, finalName), trainer.Weights(kept(p)), nil) }})
+		Best: func(record.Row) error { return l.keepBest() },
+		Final: func() error {
+			final, err := trainer.Weights(kept(p))
+			return errors.Join(err, weights.Write(filepath.Join(folder, finalName), final, nil))
+		}})
 	if err := r.begin(l, description); err != nil {
 		return l, err
 	}

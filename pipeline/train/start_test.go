@@ -30,7 +30,11 @@ func TestFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	final := flat(l.trainer.Weights(kept(l.parameters)))
+	trained, err := l.trainer.Weights(kept(l.parameters))
+	if err != nil {
+		t.Fatal(err)
+	}
+	final := flat(trained)
 
 	p := fakeParameters()
 	p.From = digest

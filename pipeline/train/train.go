@@ -169,7 +169,11 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		Device: d.Describe(),
 		Best:   func(record.Row) error { return l.keepBest() },
 		Final: func() error {
-			return weights.Write(filepath.Join(r.folder, finalName), trainer.Weights(kept(p)), nil)
+			final, err := trainer.Weights(kept(p))
+			if err != nil {
+				return err
+			}
+			return weights.Write(filepath.Join(r.folder, finalName), final, nil)
 		},
 	})
 	if err := r.begin(l, description); err != nil {

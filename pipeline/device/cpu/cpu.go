@@ -135,6 +135,9 @@ func open(options Options, set isa.Set) (*Device, error) {
 // Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 winograd".
 func (d *Device) Describe() string { return d.description }
 
+// Err is nil: memory is always there.
+func (d *Device) Err() error { return nil }
+
 // Threads is how many threads compute.
 func (d *Device) Threads() int { return d.threads }
 

@@ -38,7 +38,7 @@ func (c crossEntropy) Loss(logits, targets device.Vector) (float32, error) {
 		return 0, nil // it stays on the GPU
 	}
 	c.loss.Download(loss)
-	return loss[0], c.device.failure
+	return loss[0], c.device.Err()
 }
 
 func (c crossEntropy) Backward(logits, targets, dlogits device.Vector) error {

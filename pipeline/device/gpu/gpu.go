@@ -90,10 +90,8 @@ type Device struct {
 	// memory, and its results stay there.
 	recording *loop
 	// timed is where a measured step puts its events, nil otherwise.
-	timed *timing
-	// failure is of a call that could not return it, such as Upload, or of the
-	// GPU itself; it stays.
-	failure error
+	timed   *timing
+	failure failure
 }
 
 var _ device.Measurer = (*Device)(nil)
@@ -260,7 +258,7 @@ func (d *Device) Close() error {
 		d.closed(driver.Named("cuStreamDestroy", d.stream.Destroy()))
 		d.closed(driver.Named("cuModuleUnload", d.module.Unload()))
 		d.closed(driver.Named("cuDevicePrimaryCtxRelease", d.gpu.ReleasePrimaryCtx()))
-		return d.failure
+		return d.Err()
 	})
 	close(d.work)
 	d.work, d.memory = nil, nil
@@ -269,27 +267,20 @@ func (d *Device) Close() error {
 
 // wait returns when everything queued has run. A failure stays.
 func (d *Device) wait() error {
-	if d.failure == nil {
+	if d.Err() == nil {
 		if err := d.join(); err != nil {
-			d.fail(err)
+			d.failure.add(err)
 		} else if err := d.stream.Synchronize(); err != nil {
-			d.fail(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
+			d.failure.add(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
 		}
 	}
-	return d.failure
-}
-
-// fail keeps the error of a call that cannot return it for the next that can.
-func (d *Device) fail(err error) {
-	if d.failure == nil {
-		d.failure = err
-	}
+	return d.Err()
 }
 
 // closed keeps the first error of closing.
 func (d *Device) closed(err error) {
 	if err != nil {
-		d.fail(fmt.Errorf("close the gpu: %w", err))
+		d.failure.add(fmt.Errorf("close the gpu: %w", err))
 	}
 }
 

@@ -48,20 +48,20 @@ func (d *Device) submit(launches ...launch) error {
 
 func (d *Device) launch(launches ...launch) error {
 	for _, l := range launches {
-		if d.failure != nil {
-			return d.failure
+		if err := d.Err(); err != nil {
+			return err
 		}
 		if !l.overlaps {
 			if err := d.join(); err != nil {
-				d.fail(err)
+				d.failure.add(err)
 				return err
 			}
 		}
 		if err := d.timed.around(d.stream, func() error { return d.start(l, d.stream) }); err != nil {
-			d.fail(err)
+			d.failure.add(err)
 		}
 	}
-	return d.failure
+	return d.Err()
 }
 
 func (d *Device) start(l launch, stream cu.Stream) error {

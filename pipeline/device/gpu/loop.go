@@ -129,7 +129,7 @@ func (l *loop) upload(images [][]byte, size int) error {
 		}
 		l.device.upload(piece, l.images+cu.DevicePtr(first*size))
 	}
-	return l.device.failure
+	return l.device.Err()
 }
 
 // schedule is where an optimizer finds what changes from step to step.
@@ -161,8 +161,8 @@ func (l *loop) Run(ctx context.Context, pass device.Pass, first int, score devic
 	}
 	state := make([]byte, 24)
 	l.device.download(l.pass, state)
-	if l.device.failure != nil {
-		return score, 0, l.device.failure
+	if err := l.device.Err(); err != nil {
+		return score, 0, err
 	}
 	score.Loss = math.Float64frombits(binary.LittleEndian.Uint64(state[8:]))
 	score.Correct = int(binary.LittleEndian.Uint64(state[16:]))

@@ -106,7 +106,7 @@ func (a *activation) fits(what string, values []float32) bool {
 	if len(values) == a.n*a.h*a.w*a.c {
 		return true
 	}
-	a.device.fail(fmt.Errorf("%s %d values of an activation of %d×%d×%d×%d", what, len(values), a.n, a.h, a.w, a.c))
+	a.device.failure.add(fmt.Errorf("%s %d values of an activation of %d×%d×%d×%d", what, len(values), a.n, a.h, a.w, a.c))
 	return false
 }
 
@@ -148,7 +148,7 @@ func (v *vector) fits(what string, values []float32) bool {
 	if len(values) == v.length {
 		return true
 	}
-	v.device.fail(fmt.Errorf("%s %d values of a vector of %d", what, len(values), v.length))
+	v.device.failure.add(fmt.Errorf("%s %d values of a vector of %d", what, len(values), v.length))
 	return false
 }
 
@@ -165,7 +165,7 @@ type operands struct {
 	err       error
 }
 
-func (d *Device) operands(operation string) *operands { return &operands{d, operation, d.failure} }
+func (d *Device) operands(operation string) *operands { return &operands{d, operation, d.Err()} }
 
 func (o *operands) activation(name string, x device.Activation, n, h, w, c int) cu.DevicePtr {
 	a, ok := x.(*activation)

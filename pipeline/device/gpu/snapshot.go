@@ -21,7 +21,7 @@ type copier struct {
 	made    cu.Event // the last snapshot is complete
 	staging []byte
 	free    map[cu.DevicePtr][]*vector // copies that were released, by what they are of
-	failure error
+	failure *failure                   // the device's
 }
 
 // do runs f on the copier's thread.
@@ -37,7 +37,7 @@ func (c *copier) do(f func() error) (err error) {
 
 // openCopier makes the copier.
 func (d *Device) openCopier() (*copier, error) {
-	c := &copier{work: make(chan func()), free: map[cu.DevicePtr][]*vector{}}
+	c := &copier{work: make(chan func()), free: map[cu.DevicePtr][]*vector{}, failure: &d.failure}
 	go func() {
 		runtime.LockOSThread()
 		for f := range c.work {
@@ -68,7 +68,7 @@ func (d *Device) openCopier() (*copier, error) {
 // the first error: those behind it repeat it.
 func (c *copier) close() error {
 	err := c.do(func() error {
-		return cmp.Or(c.failure,
+		return cmp.Or(c.failure.err(),
 			driver.Named("cuStreamSynchronize", c.stream.Synchronize()), driver.Unpin(c.staging),
 			driver.Named("cuEventDestroy", cu.DestroyEvent(&c.made)), driver.Named("cuStreamDestroy", c.stream.Destroy()))
 	})
@@ -106,9 +106,6 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 		return nil, fmt.Errorf("snapshot: record an event: %w", err)
 	}
 	return copies, c.do(func() error {
-		if c.failure != nil {
-			return c.failure
-		}
 		if err := c.stream.Wait(c.made, 0); err != nil {
 			return fmt.Errorf("snapshot: wait for an event: %w", driver.Named("cuStreamWaitEvent", err))
 		}
@@ -138,14 +135,14 @@ func (d *Device) Release(original, made device.Vector) {
 // download is Device.download, beside the work.
 func (c *copier) download(from cu.DevicePtr, values []byte) {
 	c.do(func() error {
-		for at := 0; at < len(values) && c.failure == nil; at += stagingSize {
+		for at := 0; at < len(values) && c.failure.err() == nil; at += stagingSize {
 			length := min(len(values)-at, stagingSize)
 			err := driver.Named("cuMemcpyDtoHAsync", cu.MemcpyDtoHAsync(pointer(c.staging), from+cu.DevicePtr(at), int64(length), c.stream))
 			if err == nil {
 				err = driver.Named("cuStreamSynchronize", c.stream.Synchronize())
 			}
 			if err != nil {
-				c.failure = fmt.Errorf("copy %d bytes of a snapshot: %w", length, err)
+				c.failure.add(fmt.Errorf("copy %d bytes of a snapshot: %w", length, err))
 				break
 			}
 			copy(values[at:at+length], c.staging)

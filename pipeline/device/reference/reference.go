@@ -16,6 +16,9 @@ func New() device.Device { return reference{} }
 
 func (reference) Describe() string { return "reference float32, plain Go loops" }
 
+// Err is nil: memory is always there.
+func (reference) Err() error { return nil }
+
 func (reference) NewActivation(n, h, w, c int) (device.Activation, error) {
 	if n < 1 || h < 1 || w < 1 || c < 1 {
 		return nil, fmt.Errorf("activation %d×%d×%d×%d: every side must be at least 1", n, h, w, c)

@@ -68,12 +68,13 @@ struct ledger {
 	}
 };
 
-// Counts a call under its name. STANDIN_FAIL=CALL#N=STATUS makes the Nth of
-// that name answer STATUS and do nothing; STANDIN_FAIL=#N=STATUS the Nth of
-// all. Counting starts anew with each value of the variable.
+// Counts a call under its name, and under its name and what it is for.
+// STANDIN_FAIL=CALL#N=STATUS makes the Nth of that name answer STATUS, do nothing,
+// and say so; so does STANDIN_FAIL=CALL DETAIL#N=STATUS with the Nth for that, and
+// STANDIN_FAIL=#N=STATUS with the Nth of all. Counting starts anew with each value
+// of the variable.
 inline int enter(const char *call, const char *detail) {
 	static std::map<std::string, long> calls;
-	static long all;
 	static std::string plan;
 	std::string name(call);
 	if (size_t version = name.rfind("_v"); version != std::string::npos) name.resize(version);
@@ -81,19 +82,20 @@ inline int enter(const char *call, const char *detail) {
 	if (plan != (fail ? fail : "")) {
 		plan = fail ? fail : "";
 		calls.clear();
-		all = 0;
 	}
-	all++;
-	long number = ++calls[name];
 	if (const char *path = getenv("STANDIN_TRACE"); path && *path)
 		if (FILE *file = fopen(path, "a")) {
 			fprintf(file, "%s\t%s\n", name.c_str(), detail);
 			fclose(file);
 		}
 	size_t hash = plan.find('#'), equals = plan.find('=', hash + 1);
-	if (hash == std::string::npos || equals == std::string::npos) return 0;
-	bool here = hash == 0 ? atol(&plan[1]) == all : plan.substr(0, hash) == name && atol(&plan[hash + 1]) == number;
-	return here ? atoi(&plan[equals + 1]) : 0;
+	std::string asked = hash == std::string::npos ? "" : plan.substr(0, hash);
+	int answer = 0;
+	for (const std::string &key : {std::string(), name, name + " " + detail})
+		if (long number = ++calls[key]; equals != std::string::npos && key == asked && atol(&plan[hash + 1]) == number)
+			answer = atoi(&plan[equals + 1]);
+	if (answer) fprintf(stderr, "stand-in: %s %s answers %d\n", name.c_str(), detail, answer);
+	return answer;
 }
 }  // namespace standin
 #endif
