@@ -61,9 +61,10 @@ func (e Interrupted) Error() string {
 func (e Interrupted) Unwrap() error { return context.Canceled }
 
 // run trains to the end, from the start or from where resume left off.
-func (l *loop) run(ctx context.Context) error {
+func (l *loop) run(ctx context.Context) (err error) {
 	if l.parameters.Epochs == 0 {
-		return errors.Join(l.keepBest(), ctx.Err())
+		l.best, err = l.trainer.Weights(kept(l.parameters))
+		return errors.Join(err, ctx.Err())
 	}
 	steps := l.source.Steps()
 	left := (l.parameters.Epochs-l.at.Epoch+1)*steps - l.at.Step
