@@ -404,7 +404,7 @@ func (m *Machine) buildTraining(layers []layer) (err error) {
 
 	derivatives, err := gorgonia.Grad(cost, parameters...)
 	if err != nil {
-		return fmt.Errorf("differentiate the network: %w", err)
+		return fmt.Errorf("differentiate the network: %w", cmp.Or(m.buffers.Err(), err))
 	}
 	update, err := g.OptimizerStep("parameters", m.optimizer, m.weights, gradients, step, learningRate, derivatives...)
 	if err != nil {

@@ -1,6 +1,10 @@
 package op
 
-import "catdog/pipeline/device"
+import (
+	"cmp"
+
+	"catdog/pipeline/device"
+)
 
 // Buffers lends activations by shape, so that values that are never needed at
 // the same time share memory. What is lent when is decided while a graph is
@@ -10,6 +14,7 @@ type Buffers struct {
 	all    []device.Activation
 	free   map[shape][]device.Activation
 	isFree map[device.Activation]bool
+	err    error // the first of the device
 }
 
 type shape struct{ n, h, w, c int }
@@ -30,12 +35,24 @@ func (b *Buffers) Get(n, h, w, c int) (device.Activation, error) {
 	}
 	a, err := b.device.NewActivation(n, h, w, c)
 	if err != nil {
+		b.err = cmp.Or(b.err, err)
 		return nil, err
 	}
 	b.all = append(b.all, a)
 	b.isFree[a] = false
 	return a, nil
 }
+
+// NewVector makes a vector that stays lent.
+func (b *Buffers) NewVector(length int) (device.Vector, error) {
+	v, err := b.device.NewVector(length)
+	b.err = cmp.Or(b.err, err)
+	return v, err
+}
+
+// Err is the first error of Get or NewVector: gorgonia's errors hide what they
+// wrap.
+func (b *Buffers) Err() error { return b.err }
 
 // Put takes an activation back. One that is free already or was not lent by
 // this pool is left alone.

@@ -35,7 +35,7 @@ func (g *Graph) CrossEntropy(spec device.CrossEntropySpec, d device.CrossEntropy
 func (c *crossEntropy) DiffWRT(int) []bool { return []bool{true, false} }
 
 func (c *crossEntropy) SymDiff(inputs gorgonia.Nodes, output, gradient *gorgonia.Node) (gorgonia.Nodes, error) {
-	dlogits, err := c.graph.Buffers.device.NewVector(c.spec.Batch * c.spec.Classes)
+	dlogits, err := c.graph.Buffers.NewVector(c.spec.Batch * c.spec.Classes)
 	if err != nil {
 		return nil, err
 	}

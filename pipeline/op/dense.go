@@ -16,7 +16,7 @@ type dense struct {
 // Dense adds a fully connected layer; the weight's shape is out,
 // height·width·channels, the result's batch, out.
 func (g *Graph) Dense(name string, spec device.DenseSpec, d device.Dense, x *gorgonia.Node, weight, bias Parameter) (*gorgonia.Node, error) {
-	y, err := g.Buffers.device.NewVector(spec.Batch * spec.Out)
+	y, err := g.Buffers.NewVector(spec.Batch * spec.Out)
 	if err != nil {
 		return nil, err
 	}
