@@ -156,11 +156,19 @@ func losses(t *testing.T, folder string) (values []float64) {
 }
 
 // A batch that is too large is found out before training starts, with what was
-// needed and a batch that fits. (The stand-in has 1 GiB.)
+// needed and a batch that fits. (The stand-in has 1 GiB: of 8×8 pixels the
+// outputs do not fit, of 6×6 their gradients.)
 func TestGPUOutOfMemorySaysWhatFits(t *testing.T) {
-	p := smallParameters()
-	p.Batch = 2048
-	p.Network = params.Network{Height: 8, Width: 8, Channels: []int{4096}, Residuals: []int{0}, Pools: []int{2}, Head: "average"}
+	for _, side := range []int{6, 8} {
+		p := smallParameters()
+		p.Batch = 2048
+		p.Network = params.Network{Height: side, Width: side, Channels: []int{4096}, Residuals: []int{0}, Pools: []int{2}, Head: "average"}
+		testOutOfMemory(t, p)
+	}
+}
+
+func testOutOfMemory(t *testing.T, p params.Train) {
+	t.Helper()
 	folder := t.TempDir()
 	err := onGPU(t, t.Context(), folder, "bfloat16", drawnPack(t, 2050, 12), p, false)
 	if err == nil {
