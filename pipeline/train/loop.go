@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"time"
 
 	"catdog/pipeline/device"
@@ -151,6 +152,15 @@ func (l *loop) keepBest() (err error) {
 	}
 	l.best, err = l.trainer.Weights(kept(l.parameters))
 	return err
+}
+
+// writeFinal writes the weights as they are now.
+func (l *loop) writeFinal(folder string) error {
+	final, err := l.trainer.Weights(kept(l.parameters))
+	if err != nil {
+		return err
+	}
+	return weights.Write(filepath.Join(folder, finalName), final, nil)
 }
 
 // batches trains on what is left of the current epoch, batch by batch as the

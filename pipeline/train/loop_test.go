@@ -17,7 +17,6 @@ import (
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
 	"catdog/pipeline/train/record"
-	"catdog/pipeline/weights"
 )
 
 var classes = []string{"cat", "dog"}
@@ -44,11 +43,8 @@ func attempt(ctx context.Context, t testing.TB, folder string, p params.Train, t
 		validate: source.validate(trainer, kept(p)), reporter: r.reporter,
 		checkpoint: filepath.Join(folder, checkpointName), at: progressState{Epoch: 1}}
 	l.recorder = record.New(record.Options{Folder: folder, Device: "fake",
-		Best: func(record.Row) error { return l.keepBest() },
-		Final: func() error {
-			final, err := trainer.Weights(kept(p))
-			return errors.Join(err, weights.Write(filepath.Join(folder, finalName), final, nil))
-		}})
+		Best:  func(record.Row) error { return l.keepBest() },
+		Final: func() error { return l.writeFinal(folder) }})
 	if err := r.begin(l, description); err != nil {
 		return l, err
 	}

@@ -168,13 +168,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		Folder: r.folder,
 		Device: d.Describe(),
 		Best:   func(record.Row) error { return l.keepBest() },
-		Final: func() error {
-			final, err := trainer.Weights(kept(p))
-			if err != nil {
-				return err
-			}
-			return weights.Write(filepath.Join(r.folder, finalName), final, nil)
-		},
+		Final:  func() error { return l.writeFinal(r.folder) },
 	})
 	if err := r.begin(l, description); err != nil {
 		return "", err
