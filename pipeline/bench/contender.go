@@ -88,11 +88,11 @@ func (c *contender) measure(ctx context.Context, duration time.Duration) (score,
 }
 
 // read reads the next line that is JSON; libraries print lines of their own.
+// Once ctx has ended it reads nothing, even if a line is there.
 func (c *contender) read(ctx context.Context, into any) error {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
 		case line, ok := <-c.lines:
 			if !ok {
 				c.close() // waits for its last words
@@ -107,6 +107,7 @@ func (c *contender) read(ctx context.Context, into any) error {
 			return nil
 		}
 	}
+	return ctx.Err()
 }
 
 // forgetPeak makes the peak of memory start anew, where Linux lets us.
