@@ -173,9 +173,11 @@ type assignment struct {
 	Network string `json:"network,omitempty"`
 	Batch   int    `json:"batch,omitempty"` // 0 is the network's own
 	Threads int    `json:"threads,omitempty"`
-	Folder  string `json:"folder,omitempty"`
-	File    string `json:"file,omitempty"`
-	SHA256  string `json:"sha256,omitempty"`
+	// Precision is float32 if it is empty.
+	Precision string `json:"precision,omitempty"`
+	Folder    string `json:"folder,omitempty"`
+	File      string `json:"file,omitempty"`
+	SHA256    string `json:"sha256,omitempty"`
 }
 
 // Work is what a contender does over and over.

@@ -9,6 +9,7 @@ import (
 
 	"catdog/pipeline/augment"
 	"catdog/pipeline/device/cpu"
+	"catdog/pipeline/device/cpu/isa"
 	"catdog/pipeline/engine"
 	"catdog/pipeline/network"
 	"catdog/pipeline/pack"
@@ -106,6 +107,12 @@ func (s *session) measureWorkload(name string) (rows []Row, err error) {
 		func() error { return beginTorch(plainTorch, "plain") },
 		func() error { return begin(&all, "ours on one thread", assignment{Kind: "train", Threads: 1}) },
 	}
+	rounded := isa.Detect() == isa.AVX512 // as bfloat16 needs
+	if rounded {
+		begins = append(begins, func() error {
+			return begin(&all, "ours in bfloat16", assignment{Kind: "train", Precision: isa.BFloat16})
+		})
+	}
 	if name == "four-blocks" {
 		begins = append(begins, func() error { return begin(&slow, stock, assignment{Kind: "gorgonia"}) })
 	}
@@ -128,6 +135,9 @@ func (s *session) measureWorkload(name string) (rows []Row, err error) {
 		more(label+", augmentation included", unit, samples[2], "ours, batches ready", samples[0]),
 		more(label, unit, samples[0], "ours, one thread", samples[5]),
 	)
+	if rounded {
+		rows = append(rows, more(label+", convolutions in bfloat16", unit, samples[6], "ours, float32", samples[0]))
+	}
 	if name == "four-blocks" {
 		pair := []*contender{all[0], slow[0]}
 		// A stock step takes seconds: fewer rounds are enough.
@@ -174,7 +184,7 @@ func newTrainer(a assignment) (engine.Trainer, workload, map[string]string, func
 	if err != nil {
 		return nil, load, nil, nil, err
 	}
-	d, err := cpu.New(cpu.Options{Threads: a.Threads})
+	d, err := cpu.New(cpu.Options{Threads: a.Threads, Precision: a.Precision})
 	if err != nil {
 		return nil, load, nil, nil, err
 	}
@@ -191,7 +201,7 @@ func newTrainer(a assignment) (engine.Trainer, workload, map[string]string, func
 		return nil, load, nil, nil, errors.Join(err, closeAll())
 	}
 	versions := map[string]string{}
-	if a.Threads == 0 {
+	if a.Threads == 0 && a.Precision == "" {
 		versions["our device:"] = d.Describe()
 	}
 	return trainer, load, versions, closeAll, nil

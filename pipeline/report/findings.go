@@ -29,6 +29,7 @@ type findings struct {
 	conflicts   [][]string // path, class, …
 	summary     []byte     // of the network
 	history     []record.Row
+	engine      *engine
 	metrics     metrics
 	predictions [][]string // path, class, predicted, probability, …
 	mistakes    [][]string // the same columns
@@ -69,6 +70,11 @@ type packed struct {
 	Height, Width int
 	Images        map[string]map[string]int // by class and split
 	LeftOut       int                       `json:"left_out"`
+}
+
+// engine is what is used of hyperparameters.json.
+type engine struct {
+	Device string
 }
 
 // metrics is what is used of metrics.json.
@@ -122,6 +128,7 @@ func read(job *stage.Job) (*findings, error) {
 		f.figures["network.svg"] = drawing
 	}
 	f.history = from.history("train", "history.csv")
+	from.json("train", "hyperparameters.json", &f.engine)
 	var measured *metrics
 	from.json("evaluate", "metrics.json", &measured)
 	f.predictions = from.csv("evaluate", "predictions.csv", 4)

@@ -19,6 +19,18 @@ func (f *findings) writeParameters(d *document, job *stage.Job) {
 		return
 	}
 	d.folded("All parameters", func() { d.block("yaml", text) })
+	if !f.missing(d, "train", "hyperparameters.json") {
+		d.paragraph("The training was computed by %s, which is what %s came to.", code(f.engine.Device), listOf(engineKeys(), "and"))
+	}
+}
+
+// engineKeys are the keys of section train that say what computes.
+func engineKeys() []string {
+	var keys []string
+	for _, key := range params.EngineKeys {
+		keys = append(keys, code(key))
+	}
+	return keys
 }
 
 // resolved writes the sections as params.yaml does, lists on one line. Where

@@ -128,7 +128,7 @@ func TestPage(t *testing.T) {
 func TestMissingFiles(t *testing.T) {
 	for _, name := range []string{
 		"explore/exploration.json", "explore/copies.csv", "explore/outliers.csv", "explore/rejected.csv", "resize/rejected.csv",
-		"pack/pack.json", "pack/conflicts.csv", "train/history.csv", "train/summary.txt", "train/network.svg",
+		"pack/pack.json", "pack/conflicts.csv", "train/history.csv", "train/hyperparameters.json", "train/summary.txt", "train/network.svg",
 		"evaluate/mistakes.csv", "evaluate/figures/roc.svg",
 	} {
 		job := testJob(t)
@@ -153,7 +153,7 @@ func TestMissingFiles(t *testing.T) {
 func TestDamagedFiles(t *testing.T) {
 	for name, content := range map[string]string{
 		"explore/exploration.json": "{", "explore/outliers.csv": "path\nx\n", "explore/rejected.csv": "a,b,c\n\"",
-		"pack/pack.json": "[]", "train/history.csv": "epoch\n1\n", "evaluate/metrics.json": "7", "evaluate/mistakes.csv": "",
+		"pack/pack.json": "[]", "train/history.csv": "epoch\n1\n", "train/hyperparameters.json": "[]", "evaluate/metrics.json": "7", "evaluate/mistakes.csv": "",
 	} {
 		job := testJob(t)
 		of, file, _ := strings.Cut(name, "/")

@@ -13,24 +13,32 @@ using namespace dnnl;
 using descriptor = memory::desc;
 using tag = memory::format_tag;
 
+namespace {
+
+// Memory that is as large as whoever wanted most of it.
+struct buffer {
+	std::unique_ptr<void, decltype(&free)> data{nullptr, free};
+	size_t size = 0;
+
+	void reserve(size_t bytes) {
+		if (bytes <= size) return;
+		size = 0;
+		data.reset(); // before there is more
+		data.reset(memory_new(bytes));
+		if (!data) throw std::bad_alloc();
+		size = bytes;
+	}
+};
+
+} // namespace
+
+// Operations run one after another, so they share their scratch memory, and
+// where they stage what lies in another layout than oneDNN's.
 struct library {
 	engine cpu{engine::kind::cpu, 0};
 	stream queue{cpu};
-	// Operations run one after another, so they share their scratch memory.
-	void *scratch = nullptr;
-	size_t scratch_size = 0;
+	buffer scratch, staged_x, staged_w, staged_y;
 	std::string failure;
-
-	~library() { free(scratch); }
-
-	void reserve(size_t bytes) {
-		if (bytes <= scratch_size) return;
-		free(scratch);
-		scratch_size = 0;
-		scratch = memory_new(bytes);
-		if (!scratch) throw std::bad_alloc();
-		scratch_size = bytes;
-	}
 };
 
 namespace {
@@ -64,7 +72,7 @@ struct call {
 	void set(library &l, const primitive &p, const descriptor &scratchpad) {
 		run = p;
 		if (scratchpad.get_size()) {
-			l.reserve(scratchpad.get_size());
+			l.scratch.reserve(scratchpad.get_size());
 			add(l, DNNL_ARG_SCRATCHPAD, scratchpad);
 		}
 	}
@@ -82,72 +90,80 @@ struct call {
 	}
 
 	void execute(library &l) {
-		if (arguments[0].arg == DNNL_ARG_SCRATCHPAD) at(0, l.scratch);
+		if (arguments[0].arg == DNNL_ARG_SCRATCHPAD) at(0, l.scratch.data.get());
 		error::wrap_c_api(dnnl_primitive_execute(run.get(), l.queue.get(), arguments.size(), arguments.data()), "cannot execute");
 	}
 };
 
-// Memory of the convolution's own in the layout that a primitive prefers, and
-// the reordering between it and the layout that the data have.
-struct staging {
-	bool needed = false;
-	call reordering;
-	int from = 0, to = 0;
-	std::unique_ptr<void, decltype(&free)> data{nullptr, free};
-
-	void set(library &l, const descriptor &given, const descriptor &preferred, bool into) {
-		needed = given != preferred;
-		if (!needed) return;
-		data.reset(memory_new(preferred.get_size()));
-		if (!data) throw std::bad_alloc();
-		const descriptor &a = into ? given : preferred, &b = into ? preferred : given;
-		reorder::primitive_desc d(l.cpu, a, l.cpu, b, user_scratch());
-		reordering.set(l, reorder(d), d.scratchpad_desc());
-		from = reordering.add(l, DNNL_ARG_FROM, a);
-		to = reordering.add(l, DNNL_ARG_TO, b);
-	}
-
-	// Where the primitive finds what lies at p.
-	void *enter(library &l, void *p) {
-		if (!needed) return p;
-		reordering.at(from, p);
-		reordering.at(to, data.get());
-		reordering.execute(l);
-		return data.get();
-	}
-
-	// Where the primitive writes what is to lie at p; leave brings it there.
-	void *place(void *p) { return needed ? data.get() : p; }
-	void leave(library &l, void *p) {
-		if (!needed) return;
-		reordering.at(from, data.get());
-		reordering.at(to, p);
-		reordering.execute(l);
-	}
-};
-
-// What a primitive takes or gives: its argument's number, and in which layout.
+// What a primitive reads or writes: the argument's number, the layout that the
+// data have, and the one that the primitive prefers.
 struct operand {
 	int argument;
-	descriptor layout;
+	bool read;
+	descriptor given, preferred;
+};
+
+// An operand that has its place, and the reordering between its two layouts.
+struct binding {
+	int number;
+	bool read, needed;
+	buffer *staged;
+	call reordering;
+	int from, to;
+
+	void set(library &l, call &compute, const operand &o, buffer &b) {
+		number = compute.add(l, o.argument, o.preferred);
+		read = o.read;
+		staged = &b;
+		needed = o.given != o.preferred;
+		if (!needed) return;
+		staged->reserve(o.preferred.get_size());
+		const descriptor &source = read ? o.given : o.preferred, &target = read ? o.preferred : o.given;
+		reorder::primitive_desc d(l.cpu, source, l.cpu, target, user_scratch());
+		reordering.set(l, reorder(d), d.scratchpad_desc());
+		from = reordering.add(l, DNNL_ARG_FROM, source);
+		to = reordering.add(l, DNNL_ARG_TO, target);
+	}
+
+	void copy(library &l, void *source, void *target) {
+		reordering.at(from, source);
+		reordering.at(to, target);
+		reordering.execute(l);
+	}
+
+	// Has the primitive find, or put, what lies at p, or is to.
+	void enter(library &l, call &compute, void *p) {
+		if (needed && read) copy(l, p, staged->data.get());
+		compute.at(number, needed ? staged->data.get() : p);
+	}
+
+	// Brings what the primitive has written to p.
+	void leave(library &l, void *p) {
+		if (needed && !read) copy(l, staged->data.get(), p);
+	}
 };
 
 // One direction of a convolution.
 struct direction {
 	call compute;
-	int x = 0, w = 0, y = 0;
-	staging x_staging, w_staging;
+	binding x, w, y;
 
-	// x and w lie in other layouts than the primitive's, perhaps; read says that
-	// it reads w, otherwise it writes it.
 	template <typename Pass>
-	void set(library &l, const typename Pass::primitive_desc &p, const operand &x, const descriptor &x_given, const operand &w, const descriptor &w_given, bool read, const operand &y) {
+	void set(library &l, const typename Pass::primitive_desc &p, const operand &x, const operand &w, const operand &y) {
 		compute.set(l, Pass(p), p.scratchpad_desc());
-		this->x = compute.add(l, x.argument, x.layout);
-		this->w = compute.add(l, w.argument, w.layout);
-		this->y = compute.add(l, y.argument, y.layout);
-		x_staging.set(l, x_given, x.layout, true);
-		w_staging.set(l, w_given, w.layout, read);
+		this->x.set(l, compute, x, l.staged_x);
+		this->w.set(l, compute, w, l.staged_w);
+		this->y.set(l, compute, y, l.staged_y);
+	}
+
+	void execute(library &l, float *x, float *w, float *y) {
+		this->x.enter(l, compute, x);
+		this->w.enter(l, compute, w);
+		this->y.enter(l, compute, y);
+		compute.execute(l);
+		this->x.leave(l, x);
+		this->w.leave(l, w);
+		this->y.leave(l, y);
 	}
 };
 
@@ -178,11 +194,11 @@ typename Pass::primitive_desc describe_backward(library &l, algorithm how, const
 #endif
 }
 
-descriptor any(const descriptor &d) {
+descriptor any(const descriptor &d, memory::data_type type) {
 #if DNNL_VERSION_MAJOR >= 3
-	return descriptor(d.get_dims(), memory::data_type::f32, tag::any);
+	return descriptor(d.get_dims(), type, tag::any);
 #else
-	return descriptor(d.dims(), memory::data_type::f32, tag::any);
+	return descriptor(d.dims(), type, tag::any);
 #endif
 }
 
@@ -190,7 +206,6 @@ descriptor any(const descriptor &d) {
 
 struct convolution {
 	library *l;
-	descriptor w;
 	size_t w_bytes; // padding included
 	bool w_padded;
 	direction forward, backward_input, backward_weights;
@@ -243,14 +258,13 @@ const char *convolution_new(const void *arguments) {
 		const descriptor x(x_dims, f32, a.plain ? tag::nhwc : blocked), x_blocked(x_dims, f32, blocked);
 		const descriptor y({a.batch, a.out, rows, columns}, f32, blocked);
 		c->x_bytes = x_blocked.get_size();
+		descriptor w(w_dims, f32, a.block == 16 ? tag::OIhw16i16o : tag::OIhw8i8o);
+		c->w_padded = false; // oneDNN writes these zeros itself
 		if (a.plain) {
 			const memory::dim out = (a.out + a.block - 1) / a.block * a.block;
 			c->w_bytes = out * a.in * a.kernel * a.kernel * sizeof(float);
 			c->w_padded = out != a.out;
-			c->w = descriptor(w_dims, f32, memory::dims{1, out, a.kernel * a.in * out, a.in * out});
-		} else {
-			c->w = descriptor(w_dims, f32, a.block == 16 ? tag::OIhw16i16o : tag::OIhw8i8o);
-			c->w_padded = false; // oneDNN writes these zeros itself
+			w = descriptor(w_dims, f32, memory::dims{1, out, a.kernel * a.in * out, a.in * out});
 		}
 
 		// Winograd where oneDNN has it for the shape and it pays.
@@ -265,23 +279,30 @@ const char *convolution_new(const void *arguments) {
 			}
 			return describe(algorithm::convolution_direct);
 		};
-		const geometry g{a.plain ? any(x) : x, any(c->w), y, strides, padding};
+		// In bfloat16 what is multiplied is rounded to that on its way, in any
+		// layout that suits the processor; sums stay float32.
+		const auto factor = a.bfloat16 ? memory::data_type::bf16 : f32;
+		const auto multiplied = [&](const descriptor &d) { return a.bfloat16 ? any(d, factor) : d; };
+		const auto summed = [&](const descriptor &d) { return a.bfloat16 ? any(d, f32) : d; };
+		geometry g{a.plain ? any(x, factor) : multiplied(x), any(w, factor), summed(y), strides, padding};
 		const auto forward = choose([&](algorithm how) { return describe_forward(l, how, g); });
-		c->forward.set<dnnl::convolution_forward>(
-			l, forward, {DNNL_ARG_SRC, forward.src_desc()}, x, {DNNL_ARG_WEIGHTS, forward.weights_desc()}, c->w, true, {DNNL_ARG_DST, forward.dst_desc()});
+		c->forward.set<dnnl::convolution_forward>(l, forward,
+			{DNNL_ARG_SRC, true, x, forward.src_desc()}, {DNNL_ARG_WEIGHTS, true, w, forward.weights_desc()}, {DNNL_ARG_DST, false, y, forward.dst_desc()});
+		g.y = multiplied(y);
 		if (!a.inference) {
 			using pass = dnnl::convolution_backward_weights;
+			g.w = any(w, f32);
 			const auto p = choose([&](algorithm how) { return describe_backward<pass>(l, how, g, forward); });
-			c->backward_weights.set<pass>(
-				l, p, {DNNL_ARG_SRC, p.src_desc()}, x, {DNNL_ARG_DIFF_WEIGHTS, p.diff_weights_desc()}, c->w, false, {DNNL_ARG_DIFF_DST, p.diff_dst_desc()});
+			c->backward_weights.set<pass>(l, p,
+				{DNNL_ARG_SRC, true, x, p.src_desc()}, {DNNL_ARG_DIFF_WEIGHTS, false, w, p.diff_weights_desc()}, {DNNL_ARG_DIFF_DST, true, y, p.diff_dst_desc()});
 		}
 		if (!a.inference && a.input_gradient) {
 			using pass = dnnl::convolution_backward_data;
-			geometry blocked_x = g;
-			blocked_x.x = x_blocked;
-			const auto p = choose([&](algorithm how) { return describe_backward<pass>(l, how, blocked_x, forward); });
-			c->backward_input.set<pass>(
-				l, p, {DNNL_ARG_DIFF_SRC, p.diff_src_desc()}, x_blocked, {DNNL_ARG_WEIGHTS, p.weights_desc()}, c->w, true, {DNNL_ARG_DIFF_DST, p.diff_dst_desc()});
+			g.x = summed(x_blocked);
+			g.w = any(w, factor);
+			const auto p = choose([&](algorithm how) { return describe_backward<pass>(l, how, g, forward); });
+			c->backward_input.set<pass>(l, p,
+				{DNNL_ARG_DIFF_SRC, false, x_blocked, p.diff_src_desc()}, {DNNL_ARG_WEIGHTS, true, w, p.weights_desc()}, {DNNL_ARG_DIFF_DST, true, y, p.diff_dst_desc()});
 		}
 		*a.convolution = c.release();
 	});
@@ -290,26 +311,15 @@ const char *convolution_new(const void *arguments) {
 const char *convolution_forward(const void *arguments) {
 	const convolution_arguments &a = *(const convolution_arguments *)arguments;
 	library &l = *a.convolution->l;
-	direction &d = a.convolution->forward;
-	return guard(&l, [&] {
-		d.compute.at(d.x, d.x_staging.enter(l, a.x));
-		d.compute.at(d.w, d.w_staging.enter(l, a.w));
-		d.compute.at(d.y, a.y);
-		d.compute.execute(l);
-	});
+	return guard(&l, [&] { a.convolution->forward.execute(l, a.x, a.w, a.y); });
 }
 
 const char *convolution_backward_weights(const void *arguments) {
 	const convolution_arguments &a = *(const convolution_arguments *)arguments;
 	library &l = *a.convolution->l;
-	direction &d = a.convolution->backward_weights;
 	return guard(&l, [&] {
 		if (a.convolution->w_padded) memset(a.w, 0, a.convolution->w_bytes);
-		d.compute.at(d.x, d.x_staging.enter(l, a.x));
-		d.compute.at(d.w, d.w_staging.place(a.w));
-		d.compute.at(d.y, a.y);
-		d.compute.execute(l);
-		d.w_staging.leave(l, a.w);
+		a.convolution->backward_weights.execute(l, a.x, a.w, a.y);
 	});
 }
 
@@ -317,7 +327,6 @@ const char *convolution_backward_input(const void *arguments) {
 	const convolution_arguments &a = *(const convolution_arguments *)arguments;
 	convolution &c = *a.convolution;
 	library &l = *c.l;
-	direction &d = c.backward_input;
 	return guard(&l, [&] {
 		float *x = a.x;
 		const float *addend = a.addend;
@@ -327,10 +336,7 @@ const char *convolution_backward_input(const void *arguments) {
 			x = c.sum.get();
 			addend = x;
 		}
-		d.compute.at(d.x, x);
-		d.compute.at(d.w, d.w_staging.enter(l, a.w));
-		d.compute.at(d.y, a.y);
-		d.compute.execute(l);
+		c.backward_input.execute(l, x, a.w, a.y);
 		if (addend) {
 			const add_arguments sum{addend, a.x, c.x_bytes / sizeof(float), c.threads};
 			c.add(&sum);

@@ -33,6 +33,7 @@ struct convolution_new_arguments {
 	// in, out padded to blocks.
 	int plain;
 	int direct; // without Winograd's algorithm
+	int bfloat16; // multiplies rounded values
 	operation add; // of kernels
 	int threads;
 };

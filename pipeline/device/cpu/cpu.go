@@ -37,8 +37,11 @@ import (
 
 // Options fix a Device.
 type Options struct {
-	Threads   int    // 0 is one for each processor
-	Precision string // "float32", the default
+	Threads int // 0 is one for each processor
+	// Precision is "float32" (the default) or "bfloat16", for which AVX-512 is
+	// needed: convolutions multiply values rounded to that and sum in float32;
+	// the first layer's and everything else stays float32.
+	Precision string
 	// Winograd is Own, OneDNN or Never; "" is what is better for the processor.
 	Winograd string
 }
@@ -56,6 +59,7 @@ type Device struct {
 	kernels     *C.struct_kernels
 	threads     int
 	block       int
+	bfloat16    bool
 	executor    *C.executor
 	library     *C.library
 	memory      []unsafe.Pointer
@@ -77,13 +81,16 @@ func open(options Options, set isa.Set) (*Device, error) {
 	if options.Precision == "" {
 		options.Precision = "float32"
 	}
-	if options.Precision != "float32" {
-		return nil, fmt.Errorf("open the cpu device: precision %q, known is float32", options.Precision)
+	switch {
+	case options.Precision != "float32" && options.Precision != isa.BFloat16:
+		return nil, fmt.Errorf("open the cpu device: precision %q, known are float32 and %s", options.Precision, isa.BFloat16)
+	case options.Precision == isa.BFloat16 && set != isa.AVX512:
+		return nil, fmt.Errorf("open the cpu device: precision %s needs a processor with AVX-512; this one has %s", isa.BFloat16, set)
 	}
 	if options.Threads < 0 {
 		return nil, fmt.Errorf("open the cpu device: %d threads", options.Threads)
 	}
-	d := &Device{threads: isa.Threads(options.Threads)}
+	d := &Device{threads: isa.Threads(options.Threads), bfloat16: options.Precision == isa.BFloat16}
 	switch set {
 	case isa.AVX512:
 		d.kernels = C.kernels_avx512
@@ -106,7 +113,7 @@ func open(options Options, set isa.Set) (*Device, error) {
 		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s, %s and %s", options.Winograd, Own, OneDNN, Never)
 	}
 	d.description = set.Describe(options.Threads, options.Precision, string(d.winograd)) + " " + C.GoString(C.library_version())
-	if d.winograd != never {
+	if d.winograd != never && !d.bfloat16 {
 		d.description += " " + string(d.winograd)
 	}
 	d.executor = C.executor_new(C.int(d.threads))

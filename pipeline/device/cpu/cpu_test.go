@@ -45,6 +45,31 @@ func TestConform(t *testing.T) {
 	t.Run("one thread", func(t *testing.T) { devicetest.Conform(t, openTest(t, 1, isa.Detect()), 1e-5) })
 }
 
+// openBFloat16 skips the test where the processor can't.
+func openBFloat16(t *testing.T, threads int) *Device {
+	t.Helper()
+	d, err := open(Options{Threads: threads, Precision: isa.BFloat16}, isa.Detect())
+	if isa.Detect() != isa.AVX512 {
+		if err == nil || !strings.Contains(err.Error(), "needs a processor with AVX-512") {
+			t.Errorf("opened in bfloat16: %v", err)
+		}
+		t.Skip("no AVX-512")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// Values are rounded before they are multiplied, and nothing else is: of ones
+// that are such numbers the products' sums are float32's.
+func TestConformBFloat16(t *testing.T) {
+	d := openBFloat16(t, 3)
+	devicetest.Conform(t, d, devicetest.BFloat16Tolerance)
+	devicetest.ConformBFloat16(t, d, 1e-5)
+}
+
 func TestDescribe(t *testing.T) {
 	d := openTest(t, 2, isa.Detect())
 	t.Log(d.Describe())
@@ -54,7 +79,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, options := range []Options{{Threads: -1}, {Precision: "bfloat16"}, {Winograd: "mine"}} {
+	for _, options := range []Options{{Threads: -1}, {Precision: "bfloat8"}, {Winograd: "mine"}} {
 		if _, err := New(options); err == nil {
 			t.Errorf("%+v: no error", options)
 		}

@@ -40,7 +40,8 @@ func narrow(s device.ConvolutionSpec) bool { return min(s.Height, s.Width) < 3 }
 // chooseWinograd decides by the shape alone, so that Describe's words stand for
 // the choice: where oneDNN has Winograd convolutions, they are used, but for
 // narrow maps. Inference takes our own, which do the normalisation's work as
-// well.
+// well. In bfloat16, which has eight binary digits, all but narrow maps are
+// direct: Winograd's transforms would cost two or three of them.
 func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
 	switch d.winograd {
 	case always:
@@ -48,7 +49,8 @@ func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
 	case never:
 		return false
 	}
-	return (d.winograd == ours || s.Inference || narrow(s)) && d.winogradFits(s) && winogradPays(s)
+	wanted := !d.bfloat16 && (d.winograd == ours || s.Inference)
+	return (wanted || narrow(s)) && d.winogradFits(s) && winogradPays(s)
 }
 
 // winogradSource says whose Winograd convolutions a device uses.

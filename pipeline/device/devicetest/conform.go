@@ -28,9 +28,10 @@ const BFloat16Tolerance = 1.0 / 256
 
 // ConformBFloat16 is Conform for a device whose activations are bfloat16. All
 // inputs are such numbers, so that both devices take the same ReLUs and maxima;
-// for joined operations what is between is, too.
-func ConformBFloat16(t *testing.T, d device.Device) {
-	conform(t, conformance{t, d, BFloat16Tolerance, bfloat16, func(v float32) float32 {
+// for joined operations what is between is, too. A device that only multiplies
+// such numbers keeps a float32's tolerance.
+func ConformBFloat16(t *testing.T, d device.Device, tolerance float64) {
+	conform(t, conformance{t, d, tolerance, bfloat16, func(v float32) float32 {
 		// A sum of 27 products is a whole number up to 243: 8 binary digits.
 		return float32(math.Round(max(-3, min(3, float64(v)))))
 	}})

@@ -46,4 +46,6 @@ func (r roundingJoined) Backward(x, between, y, dy device.Activation, scale, shi
 }
 
 // The tolerance for bfloat16 leaves a joined operation room for its roundings.
-func TestRoundingConforms(t *testing.T) { ConformBFloat16(t, rounding{reference.New()}) }
+func TestRoundingConforms(t *testing.T) {
+	ConformBFloat16(t, rounding{reference.New()}, BFloat16Tolerance)
+}

@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		for precision, conform := range map[string]func(*testing.T, device.Device){
 			"float32":  func(t *testing.T, d device.Device) { devicetest.Conform(t, d, 1e-5) },
-			"bfloat16": devicetest.ConformBFloat16,
+			"bfloat16": func(t *testing.T, d device.Device) { devicetest.ConformBFloat16(t, d, devicetest.BFloat16Tolerance) },
 		} {
 			t.Run(fmt.Sprintf("%s own convolutions %t", precision, own), func(t *testing.T) {
 				d := open(t, Options{Precision: precision, OwnConvolutions: own})
@@ -52,7 +52,7 @@ func TestConformance(t *testing.T) {
 // Where cuDNN does not add a gradient to what is there, a kernel of ours does.
 func TestConformanceWithoutCuDNNsSums(t *testing.T) {
 	t.Setenv("STANDIN_CUDNN_ADDS", "0")
-	devicetest.ConformBFloat16(t, open(t, Options{Precision: "bfloat16"}))
+	devicetest.ConformBFloat16(t, open(t, Options{Precision: "bfloat16"}), devicetest.BFloat16Tolerance)
 }
 
 // Upload rounds as the kernels do.

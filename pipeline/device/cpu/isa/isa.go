@@ -40,12 +40,6 @@ func (s Set) Block() int {
 	return 8
 }
 
-// BFloat16 says whether the processor multiplies matrices of bfloat16 faster
-// than of float32, which today means AMX.
-func BFloat16() bool {
-	return cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16
-}
-
 // Threads is the number of threads that an option of threads stands for: 0
 // means one for each processor.
 func Threads(threads int) int {
@@ -55,12 +49,21 @@ func Threads(threads int) int {
 	return threads
 }
 
-// Precision is what train.precision comes to on the CPU.
+// BFloat16 is train.precision's value for convolutions of rounded values.
+const BFloat16 = "bfloat16"
+
+// Precision is what train.precision comes to on the CPU: auto is bfloat16 where
+// the processor multiplies matrices of such faster than of float32, which means
+// AMX. AVX-512's instructions for bfloat16 do not make up for doing without
+// Winograd's algorithm.
 func Precision(asked string) string {
-	if asked == "auto" {
-		return "float32"
+	switch {
+	case asked != "auto":
+		return asked
+	case cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16:
+		return BFloat16
 	}
-	return asked
+	return "float32"
 }
 
 // Direct is train.convolution's value for convolutions without Winograd's
