@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"catdog/pipeline/device/cpu"
+	"catdog/pipeline/device/cpu/isa"
+	"catdog/pipeline/network"
+)
+
+// Losses in bfloat16 are those in float32 but for a twentieth: each factor is
+// off by up to 2⁻⁸ of itself, and at the kinks of ReLUs and maxima gradients
+// jump, of networks as small as these more than of others. The same training gives the same bits again.
+func TestTrainingInBFloat16(t *testing.T) {
+	if isa.Detect() != isa.AVX512 {
+		t.Skip("no AVX-512")
+	}
+	train := func(t *testing.T, n *network.Description, precision string) (losses []float32, weights []Tensor) {
+		d, err := cpu.New(cpu.Options{Precision: precision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		m := build(t, n, d, options(6))
+		defer m.Close()
+		set(t, m, initial(n))
+		for number := range 6 {
+			loss, _ := step(t, m, n, number+1)
+			losses = append(losses, loss)
+		}
+		return losses, weightsOf(t, m, Average)
+	}
+	for name, n := range networks() {
+		t.Run(name, func(t *testing.T) {
+			want, exact := train(t, n, "float32")
+			got, weights := train(t, n, isa.BFloat16)
+			for i := range want {
+				if off := math.Abs(float64(got[i]-want[i])) / float64(want[i]); !(off <= 0.05) {
+					t.Errorf("step %d: loss %g, in float32 %g", i+1, got[i], want[i])
+				}
+			}
+			if fmt.Sprint(weights) == fmt.Sprint(exact) {
+				t.Error("nothing was rounded")
+			}
+			again, same := train(t, n, isa.BFloat16)
+			if fmt.Sprint(got) != fmt.Sprint(again) || fmt.Sprint(weights) != fmt.Sprint(same) {
+				t.Error("the same training gives other bits")
+			}
+		})
+	}
+}
