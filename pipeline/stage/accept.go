@@ -10,7 +10,8 @@ import (
 
 // Accept gives a stage's current output the key of today's code: the caller
 // says that the change of code does not matter. The manifest keeps the digest
-// of the code that really ran.
+// of the code that really ran. Experiments may share an output, which then need
+// be accepted only once.
 func (p *Project) Accept(name string) (string, error) {
 	definition := Find(name)
 	if definition == nil || name == "fetch" {
@@ -23,15 +24,23 @@ func (p *Project) Accept(name string) (string, error) {
 	if manifest.Code == p.codes[name] {
 		return name + ": its code has not changed", nil
 	}
-	from := p.folder(definition, manifest)
-	if err := artifact.Verify(from, manifest, nil, p.digests); err != nil {
-		return "", err
-	}
+	from, digest := p.folder(definition, manifest), manifest.Digest
+	damage := artifact.Verify(from, manifest, nil, p.digests)
 	if manifest.Accepted == "" {
 		manifest.Accepted = manifest.Code
 	}
 	manifest.Code = p.codes[name]
 	manifest.Key = manifest.Recipe.Key()
+	if damage != nil {
+		kept, err := p.kept(definition, manifest.Key)
+		if err != nil || kept.Digest != digest {
+			return "", damage
+		}
+		if err := p.point(definition, kept); err != nil {
+			return "", err
+		}
+		return name + ": its output stands for today's code already", p.Save()
+	}
 	to := p.folder(definition, manifest)
 	if err := os.RemoveAll(to); err != nil {
 		return "", err

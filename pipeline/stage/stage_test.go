@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -382,15 +383,20 @@ func TestFailureLeavesWhatWasThere(t *testing.T) {
 	}
 }
 
+func (p *pipe) accept(name string) error {
+	project, err := OpenProject(p.codes)
+	if err != nil {
+		return err
+	}
+	_, err = project.Accept(name)
+	return err
+}
+
 func TestAcceptedCodeRerunsNothing(t *testing.T) {
 	p := newPipe(t)
 	p.mustMake()
 	p.codes["train"] = "new"
-	project, err := OpenProject(p.codes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := project.Accept("train"); err != nil {
+	if err := p.accept("train"); err != nil {
 		t.Fatal(err)
 	}
 	if ran := p.mustMake(); len(ran) > 0 {
@@ -399,6 +405,34 @@ func TestAcceptedCodeRerunsNothing(t *testing.T) {
 	manifest, err := artifact.ReadManifest("models/sample/quick.json")
 	if err != nil || manifest.Accepted != "code of train" {
 		t.Errorf("the manifest says accepted %q, %v", manifest.Accepted, err)
+	}
+}
+
+// Two experiments that come to the same share what they computed, and each can
+// accept it.
+func TestAcceptedForTwoExperiments(t *testing.T) {
+	p := newPipe(t)
+	p.mustMake()
+	t.Setenv("SET", "train.seed=0") // as it is anyway
+	if ran := p.mustMake(); slices.Contains(ran, "train") {
+		t.Fatalf("the same parameters ran %v", ran)
+	}
+	p.codes["train"] = "new"
+	for _, set := range []string{"train.seed=0", ""} {
+		t.Setenv("SET", set)
+		if err := p.accept("train"); err != nil {
+			t.Errorf("SET=%s: %v", set, err)
+		}
+		if ran := p.mustMake(); len(ran) > 0 {
+			t.Errorf("SET=%s: after accepting, ran %v", set, ran)
+		}
+	}
+	p.codes["train"] = "newer"
+	if err := os.RemoveAll("models/sample"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.accept("train"); err == nil {
+		t.Error("what is not there was accepted")
 	}
 }
 
