@@ -17,6 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"catdog/pipeline/artifact"
+	"catdog/pipeline/device/cpu/isa"
 	"catdog/pipeline/params"
 	"catdog/pipeline/stage"
 )
@@ -35,7 +36,7 @@ var otherwise = map[string]string{
 	"fetch.from":               "[elsewhere]",
 	"resize.mode":              "crop",
 	"train.device":             "cpu",
-	"train.precision":          "float32",
+	"train.precision":          isa.Precision("auto"),
 	"train.network.height":     "15",
 	"train.network.width":      "15",
 	"train.network.pools":      "[1]",
@@ -56,8 +57,8 @@ var unread = []string{"fetch.from", "fetch.limits.files", "fetch.limits.megabyte
 
 // engines are keys that name another engine, with what is said of it.
 var engines = map[string]string{
-	"train.threads":     `^engine cpu float32 \w+ threads=1 → cpu float32 \w+ threads=2$`,
-	"train.convolution": `^engine cpu float32 \w+ threads=1 → cpu float32 direct \w+ threads=1$`,
+	"train.threads":     `^engine cpu \w+ \w+ threads=1 → cpu \w+ \w+ threads=2$`,
+	"train.convolution": `^engine cpu \w+ \w+ threads=1 → cpu \w+ direct \w+ threads=1$`,
 }
 
 // keyChanges is a change for every key of the parameters' structs, so that none

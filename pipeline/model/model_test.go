@@ -251,7 +251,7 @@ func TestDevice(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	for convolution, want := range map[string]string{"winograd": "^cpu float32 [^d].* winograd$", "direct": "^cpu float32 direct .*oneDNN [0-9.]*$"} {
-		d, err := Device(params.Train{Device: "auto", Precision: "auto", Convolution: convolution, Threads: 1})
+		d, err := Device(params.Train{Device: "auto", Precision: "float32", Convolution: convolution, Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

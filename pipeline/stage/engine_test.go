@@ -33,13 +33,13 @@ func TestEngineIsTheGPUOrSaysWhyNot(t *testing.T) {
 			asked, opened = true, open
 			return "gpu x", test.answer
 		}
-		got, why := describeEngine(params.Train{Device: test.device, Precision: "auto", Threads: 1}, test.computes)
+		got, why := describeEngine(params.Train{Device: test.device, Precision: "float32", Threads: 1}, test.computes)
 		if !strings.HasPrefix(got, test.want) || asked != test.asked || opened != test.opened || why != test.answer && test.asked {
 			t.Errorf("%+v: %q (%v), asked %t, opened %t", test, got, why, asked, opened)
 		}
 	}
 	describeGPU = nil
-	if got, why := describeEngine(params.Train{Device: "auto", Precision: "auto"}, true); !strings.HasPrefix(got, "cpu float32") || why != nil {
+	if got, why := describeEngine(params.Train{Device: "auto", Precision: "float32"}, true); !strings.HasPrefix(got, "cpu float32") || why != nil {
 		t.Errorf("without the tag gpu: %q (%v)", got, why)
 	}
 }
