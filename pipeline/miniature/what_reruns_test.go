@@ -180,7 +180,7 @@ var rows = []row{
 		"report runs: pack.test 0.2 → 0.2000001",
 	}, scratch: true},
 	{name: "another number of threads", change: func(t *testing.T, p *Project) { set(t, p, "train.threads", "2") }, want: []string{
-		"train runs: engine cpu " + isa.Precision("auto") + " …", "evaluate runs: engine cpu " + isa.Precision("auto") + " …", "report runs: train.threads 1 → 2; train's output changed; …",
+		"train runs: engine cpu " + isa.Precision("auto") + " …", "evaluate runs: engine cpu " + isa.Precision("auto") + " …", "report runs: train.threads 1 → 2; train's output changed…",
 	}},
 	{name: "the report's title", change: func(t *testing.T, p *Project) { set(t, p, "report.title", `"Pets"`) },
 		want: []string{`report runs: report.title "" → "Pets"`}},
