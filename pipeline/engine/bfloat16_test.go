@@ -12,25 +12,14 @@ import (
 
 // Losses in bfloat16 are those in float32 but for a twentieth: each factor is
 // off by up to 2⁻⁸ of itself, and at the kinks of ReLUs and maxima gradients
-// jump, of networks as small as these more than of others. The same training gives the same bits again.
+// jump, of networks as small as these more than of others. The same training
+// gives the same bits again.
 func TestTrainingInBFloat16(t *testing.T) {
 	if isa.Detect() != isa.AVX512 {
 		t.Skip("no AVX-512")
 	}
-	train := func(t *testing.T, n *network.Description, precision string) (losses []float32, weights []Tensor) {
-		d, err := cpu.New(cpu.Options{Precision: precision})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		m := build(t, n, d, options(6))
-		defer m.Close()
-		set(t, m, initial(n))
-		for number := range 6 {
-			loss, _ := step(t, m, n, number+1)
-			losses = append(losses, loss)
-		}
-		return losses, weightsOf(t, m, Average)
+	train := func(t *testing.T, n *network.Description, precision string) ([]float32, []Tensor) {
+		return train(t, build(t, n, processorWith(t, cpu.Options{Precision: precision}), options(6)), n, 6)
 	}
 	for name, n := range networks() {
 		t.Run(name, func(t *testing.T) {

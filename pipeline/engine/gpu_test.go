@@ -33,12 +33,7 @@ func onGPU(t *testing.T, precision string, n *network.Description, o Options, st
 		t.Fatal(err)
 	}
 	m := trainer.(*Machine)
-	set(t, m, initial(n))
-	for number := range steps {
-		loss, _ := step(t, m, n, number+1)
-		losses = append(losses, loss)
-	}
-	weights = weightsOf(t, m, Average)
+	losses, weights = train(t, m, n, steps)
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}

@@ -40,7 +40,12 @@ func devices(t testing.TB) map[string]device.Device {
 
 func processor(t testing.TB) device.Device {
 	t.Helper()
-	d, err := cpu.New(cpu.Options{})
+	return processorWith(t, cpu.Options{})
+}
+
+func processorWith(t testing.TB, o cpu.Options) device.Device {
+	t.Helper()
+	d, err := cpu.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +82,17 @@ func build(t testing.TB, n *network.Description, d device.Device, o Options) *Ma
 		}
 	})
 	return trainer.(*Machine)
+}
+
+// train trains for some steps and returns losses and final weights.
+func train(t testing.TB, m *Machine, n *network.Description, steps int) (losses []float32, weights []Tensor) {
+	t.Helper()
+	set(t, m, initial(n))
+	for number := range steps {
+		loss, _ := step(t, m, n, number+1)
+		losses = append(losses, loss)
+	}
+	return losses, weightsOf(t, m, Average)
 }
 
 // initial are random weights whose scales and shifts are not the usual 1 and 0.

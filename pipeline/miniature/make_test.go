@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"catdog/pipeline/device/cpu/isa"
 )
 
 func TestBackAndForthComputesNothing(t *testing.T) {
@@ -124,15 +122,11 @@ func TestAnotherEngine(t *testing.T) {
 	t.Parallel()
 	p := project(t)
 	before := snapshot(t, p)
-	usual, other := isa.Precision("auto"), "bfloat16"
-	if usual == other {
-		other = "float32"
-	}
-	set(t, p, "train.precision", other)
-	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu `+usual+` \w+ threads=1 → cpu `+other+` \w+ threads=1$`)
-	set(t, p, "train.precision", "auto")
+	set(t, p, "train.precision", "bfloat16")
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → cpu bfloat16 \w+ threads=1$`)
+	set(t, p, "train.precision", "float32")
 	set(t, p, "train.device", "gpu") // in a build that has none
-	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu `+usual+` \w+ threads=1 → gpu$`)
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → gpu$`)
 	if made := p.Make(); made.Status != 2 || !strings.Contains(made.Errors, "train.device: gpu: this build has none") {
 		t.Errorf("make: status %d\n%s", made.Status, made.Errors)
 	}

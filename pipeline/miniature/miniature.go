@@ -36,6 +36,7 @@ var small = [][2]string{
 	{"resize.width", "16"},
 	{"train.epochs", "1"},
 	{"train.batch", "16"},
+	{"train.precision", "float32"},
 	{"train.threads", "1"},
 	{"train.network.height", "16"},
 	{"train.network.width", "16"},

@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"catdog/pipeline/device/cpu/isa"
 )
 
 var long = flag.Bool("long", false, "also what takes minutes")
@@ -180,7 +178,7 @@ var rows = []row{
 		"report runs: pack.test 0.2 → 0.2000001",
 	}, scratch: true},
 	{name: "another number of threads", change: func(t *testing.T, p *Project) { set(t, p, "train.threads", "2") }, want: []string{
-		"train runs: engine cpu " + isa.Precision("auto") + " …", "evaluate runs: engine cpu " + isa.Precision("auto") + " …", "report runs: train.threads 1 → 2; train's output changed…",
+		"train runs: engine cpu float32 …", "evaluate runs: engine cpu float32 …", "report runs: train.threads 1 → 2; train's output changed; …",
 	}},
 	{name: "the report's title", change: func(t *testing.T, p *Project) { set(t, p, "report.title", `"Pets"`) },
 		want: []string{`report runs: report.title "" → "Pets"`}},

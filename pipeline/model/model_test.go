@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"catdog/pipeline/augment"
+	"catdog/pipeline/device/cpu/isa"
 	"catdog/pipeline/device/reference"
 	"catdog/pipeline/network"
 	"catdog/pipeline/params"
@@ -250,12 +251,16 @@ func TestDevice(t *testing.T) {
 	if _, err := Device(params.Train{Device: "gpu"}); err == nil || !strings.Contains(err.Error(), "train.device: gpu") {
 		t.Errorf("error %v", err)
 	}
-	for convolution, want := range map[string]string{"winograd": "^cpu float32 [^d].* winograd$", "direct": "^cpu float32 direct .*oneDNN [0-9.]*$"} {
-		d, err := Device(params.Train{Device: "auto", Precision: "float32", Convolution: convolution, Threads: 1})
+	for _, test := range []struct{ precision, convolution, want string }{
+		{"float32", "winograd", "^cpu float32 [^d].* winograd$"},
+		{"float32", "direct", "^cpu float32 direct .*oneDNN [0-9.]*$"},
+		{"auto", "winograd", "^cpu " + isa.Precision("auto") + " [^d]"},
+	} {
+		d, err := Device(params.Train{Device: "auto", Precision: test.precision, Convolution: test.convolution, Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !regexp.MustCompile(want).MatchString(d.Describe()) {
+		if !regexp.MustCompile(test.want).MatchString(d.Describe()) {
 			t.Errorf("device %q", d.Describe())
 		}
 		if err := d.Close(); err != nil {

@@ -29,7 +29,7 @@ type findings struct {
 	conflicts   [][]string // path, class, …
 	summary     []byte     // of the network
 	history     []record.Row
-	engine      *engine
+	engine      engine
 	metrics     metrics
 	predictions [][]string // path, class, predicted, probability, …
 	mistakes    [][]string // the same columns
@@ -196,8 +196,8 @@ func (r *reader) fail(err error) {
 	}
 }
 
-// json reads into the pointer that target points to, and leaves it nil if the
-// file is missing.
+// json reads into what target points to, and leaves that as it is if the file is
+// missing.
 func (r *reader) json(stage, name string, target any) {
 	content := r.file(stage, name)
 	if content == nil {

@@ -24,35 +24,33 @@ func (p *Project) Accept(name string) (string, error) {
 	if manifest.Code == p.codes[name] {
 		return name + ": its code has not changed", nil
 	}
-	from, digest := p.folder(definition, manifest), manifest.Digest
-	damage := artifact.Verify(from, manifest, nil, p.digests)
-	if manifest.Accepted == "" {
-		manifest.Accepted = manifest.Code
+	accepted := *manifest
+	if accepted.Accepted == "" {
+		accepted.Accepted = manifest.Code
 	}
-	manifest.Code = p.codes[name]
-	manifest.Key = manifest.Recipe.Key()
-	if damage != nil {
-		kept, err := p.kept(definition, manifest.Key)
-		if err != nil || kept.Digest != digest {
-			return "", damage
-		}
+	accepted.Code = p.codes[name]
+	accepted.Key = accepted.Recipe.Key()
+	if kept, err := p.kept(definition, accepted.Key); err == nil && kept.Digest == manifest.Digest {
 		if err := p.point(definition, kept); err != nil {
 			return "", err
 		}
 		return name + ": its output stands for today's code already", p.Save()
 	}
-	to := p.folder(definition, manifest)
+	from, to := p.folder(definition, manifest), p.folder(definition, &accepted)
+	if err := artifact.Verify(from, manifest, nil, p.digests); err != nil {
+		return "", err
+	}
 	if err := os.RemoveAll(to); err != nil {
 		return "", err
 	}
-	if err := artifact.WriteFile(filepath.Join(from, artifact.ManifestName), manifest.Encode()); err != nil {
+	if err := artifact.WriteFile(filepath.Join(from, artifact.ManifestName), accepted.Encode()); err != nil {
 		return "", err
 	}
 	if err := os.Rename(from, to); err != nil {
 		return "", err
 	}
 	p.digests.Moved(from, to)
-	if err := p.point(definition, manifest); err != nil {
+	if err := p.point(definition, &accepted); err != nil {
 		return "", err
 	}
 	return name + ": its output stands for today's code", p.Save()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"catdog/pipeline/device/cpu/isa"
 	"catdog/pipeline/params"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestEngineIsTheGPUOrSaysWhyNot(t *testing.T) {
 	before := describeGPU
 	t.Cleanup(func() { describeGPU = before })
-	missing := errors.New("no driver")
+	missing, processor := errors.New("no driver"), "cpu "+isa.Precision("auto")+" "
 	for _, test := range []struct {
 		device        string
 		computes      bool
@@ -21,10 +22,10 @@ func TestEngineIsTheGPUOrSaysWhyNot(t *testing.T) {
 		want          string
 		asked, opened bool
 	}{
-		{"cpu", true, nil, "cpu float32", false, false},
+		{"cpu", true, nil, processor, false, false},
 		{"auto", false, nil, "gpu x", true, false},
 		{"auto", true, nil, "gpu x", true, true},
-		{"auto", true, missing, "cpu float32", true, true},
+		{"auto", true, missing, processor, true, true},
 		{"gpu", true, nil, "gpu x", true, false},
 		{"gpu", true, missing, "gpu", true, false},
 	} {
@@ -33,13 +34,13 @@ func TestEngineIsTheGPUOrSaysWhyNot(t *testing.T) {
 			asked, opened = true, open
 			return "gpu x", test.answer
 		}
-		got, why := describeEngine(params.Train{Device: test.device, Precision: "float32", Threads: 1}, test.computes)
+		got, why := describeEngine(params.Train{Device: test.device, Precision: "auto", Threads: 1}, test.computes)
 		if !strings.HasPrefix(got, test.want) || asked != test.asked || opened != test.opened || why != test.answer && test.asked {
 			t.Errorf("%+v: %q (%v), asked %t, opened %t", test, got, why, asked, opened)
 		}
 	}
 	describeGPU = nil
-	if got, why := describeEngine(params.Train{Device: "auto", Precision: "float32"}, true); !strings.HasPrefix(got, "cpu float32") || why != nil {
+	if got, why := describeEngine(params.Train{Device: "auto", Precision: "auto"}, true); !strings.HasPrefix(got, processor) || why != nil {
 		t.Errorf("without the tag gpu: %q (%v)", got, why)
 	}
 }

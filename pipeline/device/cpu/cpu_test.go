@@ -45,10 +45,10 @@ func TestConform(t *testing.T) {
 	t.Run("one thread", func(t *testing.T) { devicetest.Conform(t, openTest(t, 1, isa.Detect()), 1e-5) })
 }
 
-// openBFloat16 skips the test where the processor can't.
-func openBFloat16(t *testing.T, threads int) *Device {
-	t.Helper()
-	d, err := open(Options{Threads: threads, Precision: isa.BFloat16}, isa.Detect())
+// Values are rounded before they are multiplied, and nothing else is: of ones
+// that are such numbers the products' sums are float32's.
+func TestConformBFloat16(t *testing.T) {
+	d, err := open(Options{Threads: 3, Precision: isa.BFloat16}, isa.Detect())
 	if isa.Detect() != isa.AVX512 {
 		if err == nil || !strings.Contains(err.Error(), "needs a processor with AVX-512") {
 			t.Errorf("opened in bfloat16: %v", err)
@@ -58,14 +58,7 @@ func openBFloat16(t *testing.T, threads int) *Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Close() })
-	return d
-}
-
-// Values are rounded before they are multiplied, and nothing else is: of ones
-// that are such numbers the products' sums are float32's.
-func TestConformBFloat16(t *testing.T) {
-	d := openBFloat16(t, 3)
+	defer d.Close()
 	devicetest.Conform(t, d, devicetest.BFloat16Tolerance)
 	devicetest.ConformBFloat16(t, d, 1e-5)
 }

@@ -3,7 +3,21 @@ package isa
 import (
 	"runtime"
 	"testing"
+
+	"golang.org/x/sys/cpu"
 )
+
+func TestPrecision(t *testing.T) {
+	want := "float32"
+	if cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 {
+		want = BFloat16
+	}
+	for asked, want := range map[string]string{"auto": want, "float32": "float32", BFloat16: BFloat16} {
+		if got := Precision(asked); got != want {
+			t.Errorf("Precision(%s) = %s, want %s", asked, got, want)
+		}
+	}
+}
 
 func TestDescribe(t *testing.T) {
 	for convolution, want := range map[string]string{"winograd": "cpu float32 avx2 threads=3", "direct": "cpu float32 direct avx2 threads=3"} {
