@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,6 +74,20 @@ func (f *findings) add(one finding) error {
 		return err
 	}
 	return artifact.WriteFile(filepath.Join(f.folder, "part-"+f.Part+".md"), []byte(f.markdown()))
+}
+
+// verdict is an error that names the findings that miss their bar.
+func (f *findings) verdict() error {
+	var wrong []string
+	for _, one := range f.Findings {
+		if one.Holds != nil && !*one.Holds {
+			wrong = append(wrong, fmt.Sprintf("%s: %s: %s, not %s", one.Section, one.What, one.text(), one.Bar))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return errors.New("not as it should be: " + strings.Join(wrong, "; "))
 }
 
 func (f *findings) markdown() string {

@@ -43,4 +43,8 @@ func TestFindingsAreWrittenAsTheyCome(t *testing.T) {
 	if f.Wrong != 2 || !strings.Contains(read("part-one.json"), `"wrong": 2`) {
 		t.Errorf("%d findings are wrong, want 2", f.Wrong)
 	}
+	const want = "not as it should be: Speed: busy: 0.5, not ≥ 0.98; Speed: the section ends early: the GPU fell off, not no error"
+	if err := f.verdict(); err == nil || err.Error() != want {
+		t.Errorf("verdict %v, want %s", err, want)
+	}
 }

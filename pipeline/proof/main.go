@@ -104,8 +104,5 @@ func prove(ctx context.Context, part, bundle string, only []string) (err error) 
 			return err
 		}
 	}
-	if s.Wrong > 0 {
-		return fmt.Errorf("%d findings are not as they should be", s.Wrong)
-	}
-	return nil
+	return s.verdict()
 }

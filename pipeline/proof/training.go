@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -98,12 +99,15 @@ func (s *session) determinism() error {
 	for i, name := range folders {
 		folders[i] = filepath.Join(s.scratch, name)
 	}
+	asked := &countdown{Context: s.ctx, left: math.MaxInt}
 	for _, folder := range folders[:2] {
-		if err := s.train(s.ctx, p, data, folder); err != nil {
+		if err := s.train(asked, p, data, folder); err != nil {
 			return err
 		}
 	}
-	stopped, err := s.interrupt(p, data, folders[2])
+	// A stop at a time of its own would come too late in some short training.
+	half := (math.MaxInt - asked.left) / 4
+	stopped, err := s.interrupt(half, p, data, folders[2])
 	if err != nil {
 		return err
 	}
@@ -128,19 +132,28 @@ func (s *session) determinism() error {
 	return nil
 }
 
-// interrupt trains until a first epoch is recorded, stops, and goes on.
-func (s *session) interrupt(p *params.Params, data *stage.Input, folder string) (after string, err error) {
-	ctx, stop := context.WithCancel(s.ctx)
-	defer stop()
-	go func() {
-		for ctx.Err() == nil {
-			if _, err := os.Stat(filepath.Join(folder, "history.csv")); err == nil {
-				stop()
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	err = s.train(ctx, p, data, folder)
+// A countdown is over when it was asked so often whether it is. What holds its
+// data on the GPU asks from one goroutine, always as often.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	if c.left == 0 {
+		return context.Canceled
+	}
+	c.left--
+	return nil
+}
+
+// interrupt trains until it was asked so often whether it is to stop, stops, and
+// goes on.
+func (s *session) interrupt(asked int, p *params.Params, data *stage.Input, folder string) (after string, err error) {
+	err = s.train(&countdown{s.ctx, asked}, p, data, folder)
 	var interrupted train.Interrupted
 	if !errors.As(err, &interrupted) {
 		return "", errors.Join(errors.New("the training was over before it was interrupted"), err)
