@@ -207,6 +207,7 @@ func TestStatus(t *testing.T) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	p := project(t)
+	weights := publishedWeights(t, p)
 	reports := snapshot(t, p)
 	edit(t, p, "params.yaml", "  seeds: ", "  seeds: {test: true, grid: {train.seed: [0, 1], evaluate.mirror: [false]}}\n"+
 		"  mine: {grid: {train.seed: [0, 1]}, variants: {as it is: {}, longer: {train.epochs: 2}}}\n  others:")
@@ -244,6 +245,16 @@ func TestSweep(t *testing.T) {
 	check(t, err)
 	wants(t, string(table), `^\| variant \| runs \| validation \| range \| difference \| loss \|$`,
 		`^\| as it is \| 2 \| .* \| \+0\.00 ± 0\.00 \| \d`, `^\| longer \| 2 \| `, `^\| longer \| 1 \| \d+\.\d\d \| \d\.\d{4} \|$`)
+
+	// Where nothing is trained there is no history, so that evaluate measures.
+	edit(t, p, "params.yaml", "  mine: ", "  taken: {grid: {train.epochs: [0], train.from: ["+weights+"]}}\n  mine: ")
+	answer = p.Make("sweep", "SWEEP=taken")
+	if answer.Status != 0 {
+		t.Fatal(answer.Errors)
+	}
+	table, err = os.ReadFile(p.Path("reports/sample/64px/sweep-taken.md"))
+	check(t, err)
+	wants(t, string(table), `The kept epoch's, .* nothing was trained the stage evaluate's`, `^\| train.epochs \| train.from \| runs \| validation \| range \| loss \|$`, `^\| 0 \| `+weights+` \| 1 \| \d+\.\d\d`)
 	for name, content := range reports {
 		if now, err := os.ReadFile(p.Path(name)); err != nil || string(now) != content {
 			t.Errorf("the sweeps changed %s: %v", name, err)

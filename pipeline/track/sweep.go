@@ -25,6 +25,7 @@ type point struct {
 	variant          string
 	values           []string // one an axis of the grid
 	set              string   // as SET has it
+	evaluated        bool     // by the stage evaluate
 	validation, test measured
 }
 
@@ -100,10 +101,16 @@ func extended(set, key, value string) string {
 }
 
 // run brings a point's stages up to date and reads what came of it. A sweep
-// that does not measure the test split leaves it alone.
+// that does not measure the test split is content with what train validated,
+// but for a point that trains nothing and so leaves no history.
 func (p *point) run(ctx context.Context, asked *params.Sweep, dataset string) error {
+	variant, err := stage.OpenVariant(nil, dataset, os.Getenv("EXPERIMENT"), p.set)
+	if err != nil {
+		return err
+	}
+	p.evaluated = asked.Test || variant.Params.Train.Epochs == 0
 	for _, definition := range stage.All {
-		if definition.Name == "report" || definition.Name == "evaluate" && !asked.Test {
+		if definition.Name == "report" || definition.Name == "evaluate" && !p.evaluated {
 			continue
 		}
 		command := exec.CommandContext(ctx, filepath.Join("bin", definition.Name))
@@ -114,11 +121,7 @@ func (p *point) run(ctx context.Context, asked *params.Sweep, dataset string) er
 			return fmt.Errorf("%s: %w", definition.Name, err)
 		}
 	}
-	variant, err := stage.OpenVariant(nil, dataset, os.Getenv("EXPERIMENT"), p.set)
-	if err != nil {
-		return err
-	}
-	if !asked.Test {
+	if !p.evaluated {
 		p.validation, err = bestEpoch(filepath.Join(variant.Reports(), "history.csv"))
 		return err
 	}

@@ -38,10 +38,14 @@ func sweepTable(p *params.Params, s *params.Sweep, points []point) []byte {
 	if len(groups) > 1 {
 		columns = slices.Insert(columns, 2, "difference")
 	}
-	if s.Test {
+	switch {
+	case s.Test:
 		text.WriteString("Choose by validation; the test columns say only how good the choice is.\n\n")
 		columns = append(columns, "test", "range")
-	} else {
+	case slices.ContainsFunc(points, func(p point) bool { return p.evaluated }):
+		text.WriteString("The kept epoch's, by validation, or where nothing was trained the stage evaluate's on the validation split; " +
+			"what it measured on others is left out here.\n\n")
+	default:
 		text.WriteString("The kept epoch's, by validation; the test split was not looked at.\n\n")
 	}
 	header(&text, append(names, "runs"), columns...)
