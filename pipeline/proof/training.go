@@ -105,9 +105,9 @@ func (s *session) determinism() error {
 			return err
 		}
 	}
-	// A stop at a time of its own would come too late in some short training.
-	half := (math.MaxInt - asked.left) / 4
-	stopped, err := s.interrupt(half, p, data, folders[2])
+	// A quarter of what two trainings asked is the middle of one. A stop after some
+	// time would come too late for a short training, on a machine that is busy.
+	stopped, err := s.interrupt((math.MaxInt-asked.left)/4, p, data, folders[2])
 	if err != nil {
 		return err
 	}
