@@ -1,0 +1,51 @@
+// Work that is queued on streams. It runs as late as it may: when the host
+// waits for it.
+#ifndef STANDIN_QUEUE_H
+#define STANDIN_QUEUE_H
+#include <cuda.h>
+#include <pthread.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "driver.h"
+#include "ledger.h"
+
+namespace standin {
+// A piece of work: its name, the memory that it touches, what it does.
+struct operation {
+	std::string name;
+	std::vector<standin_range> ranges;
+	std::function<void()> run;
+};
+typedef std::vector<operation> graph;
+
+struct stream {
+	pthread_t maker = pthread_self();  // work comes from this thread only
+	bool blocking = true;
+	std::deque<operation> queue;
+	graph *capture = nullptr;
+	pthread_t capturer;
+	bool forked = false;   // joined a capture that another stream began
+	bool pending = false;  // forked, with work that its origin does not wait for yet
+};
+
+// submit queues work, or adds it to the stream's capture. Memory that it
+// touches is looked at then as well as when it runs: what was freed by then is
+// the caller's fault at this call.
+CUresult submit(stream *s, operation o, count kind);
+
+// wrong says what is wrong with the memory that an operation touches, "" if nothing.
+std::string wrong(const operation &o);
+
+CUresult perform(const operation &o);
+
+// run and run_all perform what is queued on a stream, and on all of the context's.
+CUresult run(stream *s);
+CUresult run_all();
+
+// capturing says whether any of the context's streams is captured.
+bool capturing();
+}  // namespace standin
+#endif
