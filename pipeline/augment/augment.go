@@ -83,16 +83,14 @@ func (s *Source) Batch(epoch, index int, images, targets []float32) {
 	o := &s.options
 	order := s.orderOf(epoch)[index*o.Batch : (index+1)*o.Batch]
 	size := o.InputHeight * o.InputWidth * 3
-	c := takeCanvas()
-	defer c.giveBack()
+	r := takeRenderer()
+	defer r.giveBack()
 	for i, which := range order {
-		image := &s.images[which]
-		v := draw(newStream(o.Seed, epoch, forView, int(which)), o)
-		t := normalise(v.brightness, o.Mean, o.Std)
-		c.render(image.Pixels, o.Height, o.Width, v.place, &t, o.InputHeight, o.InputWidth, images[i*size:(i+1)*size])
+		sample := s.sample(epoch, which)
+		r.render(s.images[which].Pixels, o.Height, o.Width, &sample, o.InputHeight, o.InputWidth, images[i*size:(i+1)*size])
 		target := targets[i*o.Classes : (i+1)*o.Classes]
 		clear(target)
-		target[image.Class] = 1
+		target[sample.Class] = 1
 	}
 	s.mix(newStream(o.Seed, epoch, forMixing, index), images[:o.Batch*size], targets[:o.Batch*o.Classes])
 }

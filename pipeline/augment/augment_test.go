@@ -33,7 +33,7 @@ func noise(n, height, width, classes int) []pack.Image {
 }
 
 // everything switches on all variations.
-var everything = params.Augment{Flip: true, Scale: 0.4, Aspect: 1.5, Rotation: 15, Brightness: 0.2,
+var everything = params.Augment{Flip: true, Scale: 0.4, Aspect: 1.5, Brightness: 0.2,
 	Mixup: 0.4, Cutmix: 0.4}
 
 // nothing switches off all variations.
@@ -388,7 +388,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 }
 
 func BenchmarkBatch(b *testing.B) {
-	usual := params.Augment{Flip: true, Scale: 0.55, Aspect: 1.33, Rotation: 11.5, Brightness: 0.2}
+	usual := params.Augment{Flip: true, Scale: 0.55, Aspect: 1.33, Brightness: 0.2}
 	s := newSource(b, noise(256, 72, 72, 2), options(128, usual))
 	images, targets := s.buffers()
 	b.ReportAllocs()

@@ -14,6 +14,11 @@ const (
 	drawMixY
 )
 
+// A rectangle holds the pixels with left ≤ x < right and top ≤ y < bottom.
+type rectangle struct{ left, top, right, bottom int }
+
+func (r rectangle) area() int { return (r.right - r.left) * (r.bottom - r.top) }
+
 func (r rectangle) exported() device.Part {
 	return device.Part{Left: int32(r.left), Top: int32(r.top), Right: int32(r.right), Bottom: int32(r.bottom)}
 }

@@ -10,15 +10,19 @@ import (
 )
 
 // plain makes values stay what they are, in 0…1.
-var (
-	noMean   = [3]float32{}
-	unitStd  = [3]float32{1, 1, 1}
-	asStored = normalise(1, noMean, unitStd)
-)
+var plain = struct{ mean, std [3]float32 }{std: [3]float32{1, 1, 1}}
 
-// slowly is render without its shortcuts: bilinear in float64 with the edges
+// rendered is a view of a stored image, with plain values.
+func rendered(pixels []byte, height, width int, v view, inputHeight, inputWidth int) []float32 {
+	out := make([]float32, inputHeight*inputWidth*3)
+	s := v.sample(height, width, plain.mean, plain.std)
+	new(renderer).render(pixels, height, width, &s, inputHeight, inputWidth, out)
+	return out
+}
+
+// slowly is rendered without shortcuts: bilinear in float64 with the edges
 // going on.
-func slowly(pixels []byte, height, width int, p placement, inputHeight, inputWidth int) []float64 {
+func slowly(pixels []byte, height, width int, v view, inputHeight, inputWidth int) []float64 {
 	at := func(x, y, c int) float64 {
 		x, y = min(max(x, 0), width-1), min(max(y, 0), height-1)
 		return float64(pixels[(y*width+x)*3+c]) / 255
@@ -26,8 +30,8 @@ func slowly(pixels []byte, height, width int, p placement, inputHeight, inputWid
 	var out []float64
 	for row := range inputHeight {
 		for column := range inputWidth {
-			x := p.xx*float64(column) + p.xy*float64(row) + p.x0
-			y := p.yx*float64(column) + p.yy*float64(row) + p.y0
+			x := v.across.start + v.across.step*float64(column)
+			y := v.down.start + v.down.step*float64(row)
 			left, top := math.Floor(x), math.Floor(y)
 			fx, fy := x-left, y-top
 			i, j := int(left), int(top)
@@ -49,42 +53,19 @@ func TestRenderIsBilinearSampling(t *testing.T) {
 			rapid.Float64Range(0.1, 1.4*float64(inputWidth)).Draw(t, "window's width"),
 			rapid.Float64Range(0.1, 1.4*float64(inputHeight)).Draw(t, "window's height"),
 		}
-		p := place(w, rapid.Float64Range(-4, 4).Draw(t, "angle"), rapid.Bool().Draw(t, "mirror"), inputHeight, inputWidth)
+		v := w.view(inputHeight, inputWidth)
+		if rapid.Bool().Draw(t, "mirror") {
+			v.across.mirror(inputWidth)
+		}
 		pixels := noise(1, height, width, 1)[0].Pixels
-		out := make([]float32, inputHeight*inputWidth*3)
-		new(canvas).render(pixels, height, width, p, &asStored, inputHeight, inputWidth, out)
-		for i, want := range slowly(pixels, height, width, p, inputHeight, inputWidth) {
+		out := rendered(pixels, height, width, v, inputHeight, inputWidth)
+		for i, want := range slowly(pixels, height, width, v, inputHeight, inputWidth) {
 			// Positions are rounded to 1/64 pixel in both directions.
 			if math.Abs(float64(out[i])-want) > 2.0/128+0.002 {
 				t.Fatalf("value %d: %g, must be %g", i, out[i], want)
 			}
 		}
 	})
-}
-
-func TestQuarterTurns(t *testing.T) {
-	const side = 17
-	pixels := noise(1, side, side, 1)[0].Pixels
-	out := make([]float32, side*side*3)
-	for turns, from := range []func(x, y int) (int, int){
-		func(x, y int) (int, int) { return x, y },
-		func(x, y int) (int, int) { return side - 1 - y, x },
-		func(x, y int) (int, int) { return side - 1 - x, side - 1 - y },
-		func(x, y int) (int, int) { return y, side - 1 - x },
-	} {
-		p := place(centre(side, side, side, side), float64(turns)*math.Pi/2, false, side, side)
-		new(canvas).render(pixels, side, side, p, &asStored, side, side, out)
-		for y := range side {
-			for x := range side {
-				i, j := from(x, y)
-				for c := range 3 {
-					if got, want := out[(y*side+x)*3+c]*255, pixels[(j*side+i)*3+c]; math.Abs(float64(got)-float64(want)) > 1e-3 {
-						t.Fatalf("%d turns, pixel %d,%d: %g, must be %d", turns, x, y, got, want)
-					}
-				}
-			}
-		}
-	}
 }
 
 // Stripes of single pixels must become grey, not thicker stripes.
@@ -97,7 +78,7 @@ func TestShrinkingAverages(t *testing.T) {
 		}
 	}
 	out := make([]float32, input*input*3)
-	Centre(pixels, side, side, input, input, noMean, unitStd, false, out)
+	Centre(pixels, side, side, input, input, plain.mean, plain.std, false, out)
 	for i, v := range out {
 		if math.Abs(float64(v)-0.5) > 0.01 {
 			t.Fatalf("value %d is %g", i, v)
@@ -115,9 +96,8 @@ func TestSlopesStayWhereTheyAre(t *testing.T) {
 				pixels[(y*side+x)*3+1] = byte(math.Round(250 * (float64(y) + 0.5) / float64(side)))
 			}
 		}
-		out := make([]float32, 64*64*3)
 		w := window{float64(side) / 2, float64(side) / 2, float64(side), float64(side)}
-		new(canvas).render(pixels, side, side, place(w, 0, false, 64, 64), &asStored, 64, 64, out)
+		out := rendered(pixels, side, side, w.view(64, 64), 64, 64)
 		for y := 4; y < 60; y++ {
 			for x := 4; x < 60; x++ {
 				for c, at := range []int{x, y} {
@@ -149,7 +129,7 @@ func TestCentreOfOtherSizes(t *testing.T) {
 	for _, size := range [][4]int{{1, 1, 1, 1}, {9, 5, 8, 8}, {8, 200, 64, 64}, {1000, 10, 64, 32}} {
 		pixels := bytes.Repeat([]byte{51}, size[0]*size[1]*3)
 		out := make([]float32, size[2]*size[3]*3)
-		Centre(pixels, size[0], size[1], size[2], size[3], noMean, unitStd, true, out)
+		Centre(pixels, size[0], size[1], size[2], size[3], plain.mean, plain.std, true, out)
 		if least, most := slices.Min(out), slices.Max(out); math.Abs(float64(least)-0.2) > 1e-6 || math.Abs(float64(most)-0.2) > 1e-6 {
 			t.Errorf("%v: values from %g to %g", size, least, most)
 		}
@@ -159,6 +139,6 @@ func TestCentreOfOtherSizes(t *testing.T) {
 func BenchmarkCentre(b *testing.B) {
 	pixels, out := noise(1, 72, 72, 1)[0].Pixels, make([]float32, 64*64*3)
 	for b.Loop() {
-		Centre(pixels, 72, 72, 64, 64, noMean, unitStd, false, out)
+		Centre(pixels, 72, 72, 64, 64, plain.mean, plain.std, false, out)
 	}
 }

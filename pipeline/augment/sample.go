@@ -1,38 +1,55 @@
 package augment
 
-import "catdog/pipeline/device"
+import (
+	"math"
 
-// newSample is a placement and what pixels become as a device's Sample.
-func newSample(p placement, t *toInput, height, width, inputHeight, inputWidth, image, class int) device.Sample {
-	level, part := p.fit(height, width, inputHeight, inputWidth)
-	return device.Sample{
-		X: p.x0, XRow: p.xy, Y: p.y0, YRow: p.yy,
-		XColumn: int32(fixed(p.xx)), YColumn: int32(fixed(p.yx)),
-		Left: int32(part.left), Top: int32(part.top), Columns: int32(part.right - part.left), Rows: int32(part.bottom - part.top),
-		Level: int32(level), Image: int32(image), Class: int32(class),
-		Scale: t.scale, Shift: t.shift,
+	"catdog/pipeline/device"
+)
+
+// sample is a view of stored images as a device's Sample, of none yet. Inputs
+// are (v/255·brightness − mean)/std. Where the view shrinks the image twice or
+// more, bilinear sampling would skip pixels; then it samples the image shrunk
+// by averaging 2×2, 4×4, … pixels, the largest such square with which it still
+// shrinks or keeps the size.
+func (v view) sample(height, width int, mean, std [3]float32) (s device.Sample) {
+	shrinking := math.Sqrt(math.Abs(v.across.step * v.down.step))
+	for ; shrinking >= 2 && s.Level < 6 && min(height, width)>>(s.Level+1) > 0; s.Level++ {
+		shrinking /= 2
+		v.across.halve()
+		v.down.halve()
 	}
+	const half = unit / steps / 2 // so that rounding down is rounding to the nearest
+	s.X, s.XStep = fixed(v.across.start)+half, fixed(v.across.step)
+	s.Y, s.YStep = fixed(v.down.start)+half, fixed(v.down.step)
+	for c := range 3 {
+		s.Scale[c] = float32(v.brightness / float64(std[c]) / (255 * one))
+		s.Shift[c] = float32(-float64(mean[c]) / float64(std[c]))
+	}
+	return s
 }
 
-// Plan is what Batch would do for all batches of an epoch: a sample for each
-// of their inputs, and each batch's mixing.
+// fixed is a position in whole units.
+func fixed(v float64) int32 { return int32(math.Round(v * unit)) }
+
+// sample is how an image is varied in an epoch.
+func (s *Source) sample(epoch int, image int32) device.Sample {
+	o := &s.options
+	v := draw(newStream(o.Seed, epoch, forView, int(image)), o)
+	sample := v.sample(o.Height, o.Width, o.Mean, o.Std)
+	sample.Image, sample.Class = image, int32(s.images[image].Class)
+	return sample
+}
+
+// Plan is what Batch does for all batches of an epoch: a sample for each of
+// their inputs, and each batch's mixing.
 func (s *Source) Plan(epoch int) ([]device.Sample, []device.Mix) {
 	o := &s.options
 	samples, mixes := make([]device.Sample, s.Steps()*o.Batch), make([]device.Mix, s.Steps())
-	for i, which := range s.orderOf(epoch)[:len(samples)] {
-		v := draw(newStream(o.Seed, epoch, forView, int(which)), o)
-		t := normalise(v.brightness, o.Mean, o.Std)
-		samples[i] = newSample(v.place, &t, o.Height, o.Width, o.InputHeight, o.InputWidth, int(which), s.images[which].Class)
+	for i, image := range s.orderOf(epoch)[:len(samples)] {
+		samples[i] = s.sample(epoch, image)
 	}
 	for index := range mixes {
 		mixes[index], _ = drawMix(newStream(o.Seed, epoch, forMixing, index), o)
 	}
 	return samples, mixes
-}
-
-// CentreSample is what Centre does, without mirroring.
-func CentreSample(height, width, inputHeight, inputWidth int, mean, std [3]float32, image, class int) device.Sample {
-	t := normalise(1, mean, std)
-	p := place(centre(height, width, inputHeight, inputWidth), 0, false, inputHeight, inputWidth)
-	return newSample(p, &t, height, width, inputHeight, inputWidth, image, class)
 }

@@ -8,20 +8,31 @@ import (
 
 // A view says how an input is made from a stored image.
 type view struct {
-	place placement
+	across, down axis
 	// brightness is a factor of all values, which are not clipped.
 	brightness float64
 }
 
-// A placement maps the input's pixels to the stored image's: input pixel (x, y)
-// shows the stored image at (xx·x + xy·y + x0, yx·x + yy·y + y0), where whole
-// numbers are the centres of pixels.
-type placement struct{ xx, xy, x0, yx, yy, y0 float64 }
+// An axis maps the input's pixels along one side to the stored image's: pixel i
+// shows the image at start + i·step, where whole numbers are the centres of
+// pixels.
+type axis struct{ start, step float64 }
 
-// A rectangle holds the pixels with left ≤ x < right and top ≤ y < bottom.
-type rectangle struct{ left, top, right, bottom int }
+// fill maps an input's side to the part of an image's side about a middle.
+func fill(middle, side float64, input int) axis {
+	step := side / float64(input)
+	return axis{middle - 0.5 - step*float64(input-1)/2, step}
+}
 
-func (r rectangle) area() int { return (r.right - r.left) * (r.bottom - r.top) }
+// mirror turns the axis round.
+func (a *axis) mirror(input int) {
+	a.start, a.step = a.start+a.step*float64(input-1), -a.step
+}
+
+// halve makes the axis one in the image of half the size.
+func (a *axis) halve() {
+	a.start, a.step = (a.start+0.5)/2-0.5, a.step/2
+}
 
 // A window is the part of a stored image that fills the input: its centre and
 // sides in pixels, where pixel i reaches from i to i+1.
@@ -35,23 +46,22 @@ const (
 	drawAspect
 	drawX
 	drawY
-	drawRotation
 	drawBrightness
 )
 
 // draw decides how an image is varied.
 func draw(random stream, o *Options) view {
 	a := &o.Augment
-	w := o.centre()
+	w := centre(o.Height, o.Width, o.InputHeight, o.InputWidth)
 	if a.Scale < 1 || a.Aspect > 1 {
 		w = crop(random, a, o.Height, o.Width)
 	}
-	angle := random.between(drawRotation, -a.Rotation, a.Rotation) * math.Pi / 180
-	mirror := a.Flip && random.uniform(drawFlip) < 0.5
-	return view{
-		place:      place(w, angle, mirror, o.InputHeight, o.InputWidth),
-		brightness: random.between(drawBrightness, 1-a.Brightness, 1+a.Brightness),
+	v := w.view(o.InputHeight, o.InputWidth)
+	if a.Flip && random.uniform(drawFlip) < 0.5 {
+		v.across.mirror(o.InputWidth)
 	}
+	v.brightness = random.between(drawBrightness, 1-a.Brightness, 1+a.Brightness)
+	return v
 }
 
 // crop is a random window of a stored image. The logarithm of its aspect ratio's
@@ -70,44 +80,7 @@ func crop(random stream, a *params.Augment, height, width int) window {
 	return w
 }
 
-// centre is the window that is evaluated, and trained on without random crops:
-// as large as the input, pixel for pixel, but at least 5/6 of the stored
-// image's sides and at most all of them.
-func centre(height, width, inputHeight, inputWidth int) window {
-	x, w := centreSide(width, inputWidth)
-	y, h := centreSide(height, inputHeight)
-	return window{x, y, w, h}
-}
-
-func centreSide(stored, input int) (middle, side float64) {
-	if input <= stored && 6*input >= 5*stored {
-		return float64((stored-input)/2) + float64(input)/2, float64(input)
-	}
-	return float64(stored) / 2, min(float64(stored), max(float64(input), float64(stored)*5/6))
-}
-
-func (o *Options) centre() window {
-	return centre(o.Height, o.Width, o.InputHeight, o.InputWidth)
-}
-
-// place fills the input with a window that is turned about its middle by an
-// angle in radians, after mirroring.
-func place(w window, angle float64, mirror bool, inputHeight, inputWidth int) placement {
-	sin, cos := math.Sincos(angle)
-	across, down := w.width/float64(inputWidth), w.height/float64(inputHeight)
-	if mirror {
-		across = -across
-	}
-	p := placement{xx: cos * across, xy: -sin * down, yx: sin * across, yy: cos * down}
-	middleX, middleY := float64(inputWidth-1)/2, float64(inputHeight-1)/2
-	p.x0 = w.x - 0.5 - p.xx*middleX - p.xy*middleY
-	p.y0 = w.y - 0.5 - p.yx*middleX - p.yy*middleY
-	return p
-}
-
-// CentreOffset is, along one side, the first of the stored image's pixels that
-// Centre shows; false where Centre resamples the image.
-func CentreOffset(stored, input int) (first int, exactly bool) {
-	middle, side := centreSide(stored, input)
-	return int(middle - side/2), side == float64(input)
+// view fills the input with a window.
+func (w window) view(inputHeight, inputWidth int) view {
+	return view{across: fill(w.x, w.width, inputWidth), down: fill(w.y, w.height, inputHeight), brightness: 1}
 }

@@ -90,7 +90,7 @@ func TestNoVariationIsNone(t *testing.T) {
 	o := options(1, nothing)
 	for i := range 10 {
 		v := draw(newStream(1, 2, forView, i), &o)
-		if want := (placement{xx: 1, yy: 1, x0: 4, y0: 4}); v.place != want || v.brightness != 1 {
+		if want := (axis{start: 4, step: 1}); v.across != want || v.down != want || v.brightness != 1 {
 			t.Fatalf("%+v", v)
 		}
 	}

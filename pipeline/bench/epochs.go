@@ -133,7 +133,7 @@ func availableMemory() int {
 }
 
 // usualAugmentation is that of the reference recipe.
-var usualAugmentation = params.Augment{Flip: true, Scale: 0.55, Aspect: 1.33, Rotation: 11.5, Brightness: 0.2}
+var usualAugmentation = params.Augment{Flip: true, Scale: 0.55, Aspect: 1.33, Brightness: 0.2}
 
 // newPackTraining trains on a pack, epoch after epoch; its unit is a step.
 func newPackTraining(a assignment) (*work, error) {

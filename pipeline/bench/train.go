@@ -21,7 +21,7 @@ var trainPart = part{
 	about: "Images a second of whole training steps: forward, loss, backward, and the update by stochastic gradient descent with Nesterov momentum, in float32 on all cores, " +
 		"of two networks on 64×64 pixels. *Four blocks*, batch 64: four times conv 3×3, batch norm, ReLU, 2×2 max pool, with 32, 64, 128 and 256 channels, then dropout and a dense layer. " +
 		"*Residual*, batch 128, 1.94 million parameters: conv 32, pool, conv 64, pool, pair 64, conv 128, pool, pair 128, conv 256, pool, pair 256, global maximum, dense; a pair is x + two times conv, batch norm, ReLU. " +
-		"Batches are ready in memory, except where augmentation is included: there ours also decides, crops, turns, flips, brightens and normalises every image from a pack of 1,920 random ones, while the peer still gets ready batches. " +
+		"Batches are ready in memory, except where augmentation is included: there ours also decides, crops, flips, brightens and normalises every image from a pack of 1,920 random ones, while the peer still gets ready batches. " +
 		"PyTorch has its memory in channels-last order, the forward and backward pass compiled and the update fused, which is its best in float32; plain settings are listed too. " +
 		"gorgonia's stock operations run on its tape machine, without dropout, which panics there. " +
 		"Memory is the peak of the whole process (resident) while it steps, after warming up. " +

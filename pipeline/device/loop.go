@@ -53,27 +53,20 @@ type Pass struct {
 }
 
 // A Sample says how one input is made from a stored image, in numbers that a
-// kernel can follow to the same bytes as package augment's Batch and Centre. Its layout is
-// fixed: the float64s lie first, and 4 bytes at the end fill it up to whole
-// ones.
+// kernel can follow to the same bytes as package augment's Batch and Centre. Its
+// layout is fixed.
 //
-// Input pixel (x, y) shows the image shrunk by 2^Level at
-//
-//	(round(65536·(X + XRow·y)) + 512 + x·XColumn) / 65536
-//
-// pixels right of Left, and accordingly down of Top, kept within Columns and
-// Rows of them; positions are rounded down to 64ths, and the four pixels around
-// weighed bilinearly in 4096ths. Their red, green and blue, times 4096, become
-// the input, each times its Scale plus its Shift.
+// Input pixel (x, y) shows the image shrunk by 2^Level at (X + x·XStep,
+// Y + y·YStep) 65536ths of a pixel, kept within the image; positions are rounded
+// down to 64ths, and the four pixels around weighed bilinearly in 4096ths. Their
+// red, green and blue, times 4096, become the input, each times its Scale plus
+// its Shift.
 type Sample struct {
-	X, XRow, Y, YRow         float64
-	XColumn, YColumn         int32
-	Left, Top, Columns, Rows int32
-	Level                    int32
-	Image                    int32 // index among the stored images; below 0 there is none
-	Class                    int32
-	Scale, Shift             [3]float32
-	_                        int32
+	X, XStep, Y, YStep int32
+	Level              int32
+	Image              int32 // index among the stored images; below 0 there is none
+	Class              int32
+	Scale, Shift       [3]float32
 }
 
 // A Kind of mixing.

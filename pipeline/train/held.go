@@ -51,8 +51,9 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 		return nil, fmt.Errorf("hold the validation split: %w", err)
 	}
 	for i, image := range validating {
-		h.validated.Samples = append(h.validated.Samples, augment.CentreSample(
-			view.Height, view.Width, view.InputHeight, view.InputWidth, view.Mean, view.Std, i, image.Class))
+		sample := augment.CentreSample(view.Height, view.Width, view.InputHeight, view.InputWidth, view.Mean, view.Std)
+		sample.Image, sample.Class = int32(i), int32(image.Class)
+		h.validated.Samples = append(h.validated.Samples, sample)
 	}
 	for len(h.validated.Samples)%batch > 0 {
 		h.validated.Samples = append(h.validated.Samples, device.Sample{Image: -1})

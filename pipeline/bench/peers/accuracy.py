@@ -53,15 +53,14 @@ def uniform(low, high, count=batch):
 
 
 def varied(images):
-    """Random crops, turned, mirrored and brightened: package augment's draw."""
+    """Random crops, mirrored and brightened: package augment's draw."""
     change = uniform(-math.log(vary["aspect"]), math.log(vary["aspect"]))
     area = torch.minimum(uniform(vary["scale"], 1), torch.exp(-change.abs()))
     across, down = (area * change.exp()).sqrt().clamp(max=1), (area / change.exp()).sqrt().clamp(max=1)
     x, y = uniform(-1, 1) * (1 - across), uniform(-1, 1) * (1 - down)
-    angle = uniform(-vary["rotation"], vary["rotation"]) * math.pi / 180
     mirror = torch.where((torch.rand(batch) < 0.5) & vary["flip"], -1.0, 1.0)
-    sin, cos = angle.sin(), angle.cos()
-    rows = [torch.stack([cos * across * mirror, -sin * down, x], 1), torch.stack([sin * across * mirror, cos * down, y], 1)]
+    none = torch.zeros(batch)
+    rows = [torch.stack([across * mirror, none, x], 1), torch.stack([none, down, y], 1)]
     grid = functional.affine_grid(torch.stack(rows, 1), (batch, 3, height, width), align_corners=False)
     bright = images * uniform(1 - vary["brightness"], 1 + vary["brightness"]).view(-1, 1, 1, 1)
     return normalised(functional.grid_sample(bright, grid, padding_mode="border", align_corners=False))

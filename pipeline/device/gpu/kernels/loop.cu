@@ -8,10 +8,8 @@ struct part {
 };
 
 struct sample {
-	double x, x_row, y, y_row;
-	int x_column, y_column, left, top, columns, rows, level, image, label;
+	int x, x_step, y, y_step, level, image, label;
 	float scale[3], shift[3];
-	int unused;
 	__device__ float target(u32 c) const { return image >= 0 && (int)c == label; }
 };
 
@@ -29,9 +27,6 @@ struct state {
 	double loss;
 	u64 correct;
 };
-
-// A position in 65536ths of a pixel.
-__device__ inline int fixed(double v) { return (int)round(v * 65536.0); }
 
 // The last kernel of a step, one block: the score of its logits, as package
 // train's score, and on to the next. Targets of nothing are all 0.

@@ -1,21 +1,25 @@
 // A batch's inputs and targets from stored images: to the bit what package
 // augment's Batch makes, before rounding to an element.
 
+// A position in 65536ths of a pixel that is kept within an image's side.
+__device__ inline int within(int position, int side) {
+	int last = (side - 1) << 16;
+	return position < 0 ? 0 : position > last ? last : position;
+}
+
 // An input without its mixing.
 __device__ inline void render(const u8 *images, u32 height, u32 width, const sample &s, int column, int row, float *colour) {
 	colour[0] = colour[1] = colour[2] = 0.f;
 	if (s.image < 0) return;
 	const u8 *image = images + (u64)s.image * height * width * 3;
-	int x = fixed(s.x + s.x_row * row) + 512 + column * s.x_column;
-	int y = fixed(s.y + s.y_row * row) + 512 + column * s.y_column;
-	x = x < 0 ? 0 : x > (s.columns - 1) << 16 ? (s.columns - 1) << 16 : x;
-	y = y < 0 ? 0 : y > (s.rows - 1) << 16 ? (s.rows - 1) << 16 : y;
+	int columns = (int)(width >> s.level), rows = (int)(height >> s.level);
+	int x = within(s.x + column * s.x_step, columns), y = within(s.y + row * s.y_step, rows);
 	u32 right = (u32)x >> 10 & 63, below = (u32)y >> 10 & 63, sums[3] = {};
 #pragma unroll 1
 	for (u32 tap = 0; tap < 4; tap++) {
 		int px = (x >> 16) + (int)(tap & 1), py = (y >> 16) + (int)(tap >> 1);
-		px = s.left + (px < s.columns ? px : s.columns - 1);
-		py = s.top + (py < s.rows ? py : s.rows - 1);
+		if (px == columns) px--;
+		if (py == rows) py--;
 		u32 side = 1u << s.level, share = (tap & 1 ? right : 64 - right) * (tap >> 1 ? below : 64 - below);
 		const u8 *at = image + ((u64)py * side * width + (u64)px * side) * 3;
 		u32 values[3] = {};
