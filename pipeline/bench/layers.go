@@ -16,7 +16,6 @@ var layersPart = part{
 	name: "layers", title: "Layer by layer",
 	about: "Milliseconds that the operations of one training step take, each by itself, repeated with the data that it left in the caches; layers of one shape are counted together. " +
 		"The peer is oneDNN, where it has the operation, in the same layouts: its Winograd convolutions where it has them (before version 3, with AVX-512), else direct ones. " +
-		"Ours are our own kernels, also where the engine would take oneDNN's. " +
 		"*Of peak* is how many multiply-adds a second that is, of those that the processors can do together, measured in the same run; they are counted as a direct convolution needs them, and Winograd's F(4×4, 3×3) gets by with a quarter, so that more than 100 % is possible. " +
 		"*Of bandwidth* is how many bytes a second go through memory, if each number that is read or written goes once, of what copying a long array reaches; what fits the caches can have more than 100 %.",
 	measure: measureLayers,
@@ -37,7 +36,7 @@ func measureLayers(s *session) (rows []Row, err error) {
 	if s.Quick {
 		trial = time.Microsecond
 	}
-	own, err := cpu.New(cpu.Options{Winograd: cpu.Own})
+	own, err := cpu.New(cpu.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +46,6 @@ func measureLayers(s *session) (rows []Row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, theirs.Close()) }()
-	s.versions["our device, layer by layer:"] = own.Describe()
 
 	most := measurePeak(own.(*cpu.Device).Threads(), trial)
 	s.note("the processors together reach %.0f·10⁹ multiply-adds and %.1f·10⁹ bytes a second", most.multiplyAdds/1e9, most.bytes/1e9)

@@ -224,8 +224,6 @@ const char *library_version(void) {
 	return text.c_str();
 }
 
-int library_winograd(void) { return dnnl_version()->major < 3; }
-
 const char *library_new(const void *arguments) {
 	static std::string failure;
 	try {

@@ -95,7 +95,7 @@ func (c *convolution) makeOneDNN(inputGradient bool) error {
 		batch: C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), in: C.int(s.In), out: C.int(s.Out),
 		kernel: C.int(s.Kernel), stride: C.int(s.Stride), padding: C.int(s.Padding),
 		block: C.int(d.block), input_gradient: boolean(inputGradient), inference: boolean(s.Inference),
-		plain: boolean(c.plain), direct: boolean(d.winograd == never || d.bfloat16), bfloat16: boolean(d.bfloat16),
+		plain: boolean(c.plain), direct: boolean(d.winograd != oneDNNs || d.bfloat16), bfloat16: boolean(d.bfloat16),
 		add: d.kernels.add, threads: C.int(d.threads),
 	}
 	if err := d.wait(); err != nil {

@@ -20,8 +20,6 @@ void library_free(library *);
 
 // E.g. "oneDNN 2.6.3".
 const char *library_version(void);
-// Whether this oneDNN still has Winograd convolutions.
-int library_winograd(void);
 
 struct convolution_new_arguments {
 	library *library;

@@ -1,6 +1,6 @@
 // Package cpu computes a network's operations on the processor: convolutions
-// by oneDNN (its Winograd where it has that, otherwise our own), everything
-// else by kernels of its own that go through memory once.
+// by kernels of its own where Winograd's algorithm pays and by oneDNN elsewhere,
+// everything else by kernels of its own that go through memory once.
 //
 // Feature maps lie blocked: batch, blocks of channels, height, width, the
 // channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.
@@ -42,15 +42,14 @@ type Options struct {
 	// needed: convolutions multiply values rounded to that and sum in float32;
 	// the first layer's and everything else stays float32.
 	Precision string
-	// Winograd is Own, OneDNN or Never; "" is what is better for the processor.
+	// Winograd is OneDNN or Never; "" is our own.
 	Winograd string
 }
 
-// Whose Winograd convolutions are used.
+// Other Winograd convolutions than ours.
 const (
-	Own    = "own"
-	OneDNN = "oneDNN"
-	Never  = "never" // all are direct
+	OneDNN = "oneDNN" // where it has them: before version 3, with AVX-512
+	Never  = "never"  // all are direct
 )
 
 // A Device is the processor.
@@ -102,15 +101,13 @@ func open(options Options, set isa.Set) (*Device, error) {
 	d.block = int(d.kernels.block)
 	switch options.Winograd {
 	case "":
-		d.winograd = defaultWinograd(d.block)
-	case Own:
 		d.winograd = ours
 	case OneDNN:
 		d.winograd = oneDNNs
 	case Never:
 		d.winograd = never
 	default:
-		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s, %s and %s", options.Winograd, Own, OneDNN, Never)
+		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s and %s", options.Winograd, OneDNN, Never)
 	}
 	d.description = set.Describe(options.Threads, options.Precision, string(d.winograd)) + " " + C.GoString(C.library_version())
 	if d.winograd != never && !d.bfloat16 {

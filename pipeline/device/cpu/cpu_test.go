@@ -118,7 +118,7 @@ func distance(a, b []float32) float64 {
 }
 
 // Layers of the size that real networks have, where the first layer's own
-// kernel and oneDNN's Winograd convolutions work.
+// kernel and Winograd convolutions work, ours and oneDNN's.
 func TestConvolutionsOfRealSize(t *testing.T) {
 	for _, s := range []device.ConvolutionSpec{
 		{Batch: 2, Height: 64, Width: 64, In: 3, Out: 32, Kernel: 3, Stride: 1, Padding: 1, NoInputGradient: true},
@@ -145,11 +145,15 @@ func TestConvolutionsOfRealSize(t *testing.T) {
 				}
 				return y, dx, dw
 			}
-			y, dx, dw := run(openTest(t, 2, isa.Detect()))
 			wantY, wantDX, wantDW := run(reference.New())
-			for name, pair := range map[string][2][]float32{"output": {y, wantY}, "input's gradient": {dx, wantDX}, "weights' gradient": {dw, wantDW}} {
-				if d := distance(pair[0], pair[1]); d > 3e-6 {
-					t.Errorf("%s: differs by %.1e of the norm", name, d)
+			for _, source := range []winogradSource{ours, oneDNNs} {
+				d := openTest(t, 2, isa.Detect())
+				d.winograd = source
+				y, dx, dw := run(d)
+				for name, pair := range map[string][2][]float32{"output": {y, wantY}, "input's gradient": {dx, wantDX}, "weights' gradient": {dw, wantDW}} {
+					if off := distance(pair[0], pair[1]); off > 3e-6 {
+						t.Errorf("%s, %s: differs by %.1e of the norm", source, name, off)
+					}
 				}
 			}
 		})

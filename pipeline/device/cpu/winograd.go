@@ -38,9 +38,7 @@ func winogradPays(s device.ConvolutionSpec) bool {
 func narrow(s device.ConvolutionSpec) bool { return min(s.Height, s.Width) < 3 }
 
 // chooseWinograd decides by the shape alone, so that Describe's words stand for
-// the choice: where oneDNN has Winograd convolutions, they are used, but for
-// narrow maps. Inference takes our own, which do the normalisation's work as
-// well. In bfloat16, which has eight binary digits, all but narrow maps are
+// the choice. In bfloat16, which has eight binary digits, all but narrow maps are
 // direct: Winograd's transforms would cost two or three of them.
 func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
 	switch d.winograd {
@@ -49,7 +47,7 @@ func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
 	case never:
 		return false
 	}
-	wanted := !d.bfloat16 && (d.winograd == ours || s.Inference)
+	wanted := !d.bfloat16 && d.winograd == ours
 	return (wanted || narrow(s)) && d.winogradFits(s) && winogradPays(s)
 }
 
@@ -57,19 +55,11 @@ func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
 type winogradSource string
 
 const (
-	oneDNNs winogradSource = "winograd"      // where oneDNN finds them best
-	ours    winogradSource = "own winograd"  // where winogradPays
-	always  winogradSource = "only winograd" // wherever they fit, for tests
+	ours    winogradSource = "own winograd"      // where winogradPays
+	oneDNNs winogradSource = "oneDNN's winograd" // where oneDNN has them and finds them best, to compare
+	always  winogradSource = "only winograd"     // wherever they fit, for tests
 	never   winogradSource = isa.Direct
 )
-
-// defaultWinograd is oneDNN's where it has it: version 2 on AVX-512.
-func defaultWinograd(block int) winogradSource {
-	if C.library_winograd() != 0 && block == 16 {
-		return oneDNNs
-	}
-	return ours
-}
 
 func (c *convolution) makeWinograd() error {
 	d, s := c.device, c.spec

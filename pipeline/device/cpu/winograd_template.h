@@ -140,6 +140,42 @@ struct plane_rows {
 	vec at(int i, int j) const { return (unsigned)(left + j) < (unsigned)width ? load(row[i] + j * step[i]) : vec{}; }
 };
 
+// Brings pixels of tiles into the cache little by little while the processor
+// multiplies, which needs no memory: the transforms that read or write them
+// would wait for it most of their time, since no hardware guesses a walk over
+// tiles.
+template <bool WRITTEN>
+struct prefetcher {
+	const winograd_arguments &a;
+	const float *planes;
+	int per_image, first, count; // planes of an image, and which of them
+	size_t number, end;          // tiles
+	int rows;                    // of tiles, at each call
+	int plane = 0, row = 0;
+
+	// Nothing is brought where planes is NULL. All is after so many calls.
+	prefetcher(const winograd_arguments &a, const float *planes, int per_image, int first, int count, size_t number, size_t end, size_t calls)
+		: a(a), planes(planes), per_image(per_image), first(first), count(count), number(number), end(planes ? end : number),
+		  rows(((end - number) * count * tile + calls - 1) / calls) {}
+
+	void operator()() {
+		const int line = 64 / sizeof(float);
+		for (int r = 0; r < rows && number < end; r++) {
+			const tile_place place(a, number);
+			const float *at = planes + (((place.image * per_image + first + plane) * a.height + place.top + row) * a.width + place.left) * BLOCK;
+			for (int i = 0; i < tile * BLOCK; i += line) {
+				if (WRITTEN) __builtin_prefetch(at + i, 1);
+				else __builtin_prefetch(at + i, 0, 2); // not into the smallest cache, which multiplying fills
+			}
+			if (++row < tile) continue;
+			row = 0;
+			if (++plane < count) continue;
+			plane = 0;
+			number++;
+		}
+	}
+};
+
 // The transformed tiles of a block lie as element, block of channels, tile,
 // channel. A line more between elements keeps them in different cache sets.
 inline size_t element_stride(int blocks, int tiles) { return ((size_t)blocks * tiles + 1) * BLOCK; }
@@ -147,9 +183,9 @@ inline size_t element_stride(int blocks, int tiles) { return ((size_t)blocks * t
 // Transforms count tiles of x from number on.
 __attribute__((noinline)) void winograd_input(const winograd_arguments &a, const float *x, int blocks, size_t number, int count, float *v, int tiles) {
 	const size_t plane = (size_t)a.height * a.width * BLOCK, stride = element_stride(blocks, tiles);
-	for (int t = 0; t < count; t++) {
-		const tile_place place(a, number + t);
-		for (int b = 0; b < blocks; b++) {
+	for (int b = 0; b < blocks; b++) {
+		for (int t = 0; t < count; t++) {
+			const tile_place place(a, number + t);
 			const plane_rows<window> d(a, x + (place.image * blocks + b) * plane, place.top - 1, place.left - 1);
 			float *to = v + ((size_t)b * tiles + t) * BLOCK;
 			transform_both<window, window>(
@@ -162,9 +198,9 @@ __attribute__((noinline)) void winograd_input(const winograd_arguments &a, const
 // The same for the output's gradient.
 __attribute__((noinline)) void winograd_output_gradient(const winograd_arguments &a, const float *dy, int blocks, size_t number, int count, float *z, int tiles) {
 	const size_t plane = (size_t)a.height * a.width * BLOCK, stride = element_stride(blocks, tiles);
-	for (int t = 0; t < count; t++) {
-		const tile_place place(a, number + t);
-		for (int b = 0; b < blocks; b++) {
+	for (int b = 0; b < blocks; b++) {
+		for (int t = 0; t < count; t++) {
+			const tile_place place(a, number + t);
 			const plane_rows<tile> d(a, dy + (place.image * blocks + b) * plane, place.top, place.left);
 			float *to = z + ((size_t)b * tiles + t) * BLOCK;
 			transform_both<tile, window>(
@@ -327,17 +363,18 @@ inline int tiles_of_block(size_t part, size_t most, int rows) {
 	return (even + rows - 1) / rows * rows;
 }
 
-// What the inputs of a block may take while transformed, in floats, so that
-// they stay in a core's own cache beside weights and outputs: processors without
-// AVX-512 have 256 to 512 KiB of it, others more. (On a Zen 3 the smaller one is
-// 3 to 17 % faster.) The statistics' sums are taken block by block, so that
-// their last digits depend on it.
-const size_t cached = (size_t)(BLOCK == 16 ? 160 : 40) << 10;
+// What a block's transformed inputs and its products may take, in floats, so
+// that they stay in a core's own cache beside weights and what is prefetched:
+// that is 512 KiB and more. The statistics' sums are taken block by block, so
+// that their last digits depend on it.
+const size_t cached = (size_t)64 << 10;
+
+inline size_t convolution_tiles(int ins) { return cached / (elements * (ins + tile_columns) * BLOCK); }
 
 // As many tiles as fit, but no fewer than pay for going through the gradient's
 // sums, which lie in slower memory, once a block.
 inline size_t gradient_tiles(int ins, int outs) {
-	const size_t fit = ((size_t)160 << 10) / (elements * (ins + outs) * BLOCK);
+	const size_t fit = cached / (elements * (ins + outs) * BLOCK);
 	return fit < 64 ? 64 : fit;
 }
 
@@ -346,7 +383,7 @@ template <typename Finish>
 const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
 	const size_t count = tile_place::count(a), part = (count + a.threads - 1) / a.threads;
-	const int tiles = tiles_of_block(part, cached / (elements * ins * BLOCK), tile_rows);
+	const int tiles = tiles_of_block(part, convolution_tiles(ins), tile_rows);
 	const size_t v_stride = element_stride(ins, tiles), m_stride = element_stride(tile_columns, tiles);
 	const size_t u_length = a.u ? 0 : (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + m_stride);
 	float *work = reserve(a.workspace, u_length + a.threads * own), *u = a.u ? a.u : work;
@@ -360,13 +397,20 @@ const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 		for (size_t number = bound(count, thread, a.threads); number < end; number += tiles) {
 			const int present = end - number < (size_t)tiles ? end - number : tiles;
 			winograd_input(a, a.x, ins, number, present, v, tiles);
+			const size_t next = number + present, next_end = end - next < (size_t)tiles ? end : next + tiles;
+			const size_t calls = (size_t)elements * ((present + tile_rows - 1) / tile_rows);
+			prefetcher<false> fetch_inputs(a, a.x, ins, 0, ins, next, next_end, calls * groups);
 			for (int group = 0; group < groups; group++) {
 				const int columns = columns_of(group, outs);
+				prefetcher<true> fetch_outputs(a, a.pool > 1 ? NULL : a.y, outs, group * tile_columns, columns, number, next, calls);
 				for (int e = 0; e < elements; e++) {
 					const float *weights = weights_of(u, ins, group, columns, e);
-					for (int t = 0; t < present; t += tile_rows)
+					for (int t = 0; t < present; t += tile_rows) {
+						fetch_inputs();
+						fetch_outputs();
 						(columns == 1 ? winograd_multiply<1> : winograd_multiply<tile_columns>)(
 							v + e * v_stride + t * BLOCK, (size_t)tiles * BLOCK, weights, ins, m + e * m_stride + t * columns * BLOCK);
+					}
 				}
 				for (int c = 0; c < columns; c++)
 					finish(a, outs, {thread, group * tile_columns + c, number, present, m + c * BLOCK, (size_t)columns * BLOCK, m_stride});
@@ -457,14 +501,21 @@ const char *winograd_backward_weights(const void *arguments) {
 			const int present = end - number < (size_t)tiles ? end - number : tiles;
 			winograd_input(a, a.x, ins, number, present, v, tiles);
 			winograd_output_gradient(a, a.dy, outs, number, present, z, tiles);
+			const size_t next = number + present, next_end = end - next < (size_t)tiles ? end : next + tiles;
+			const size_t calls = (size_t)elements * groups * ins * BLOCK / gradient_rows;
+			prefetcher<false> fetch_inputs(a, a.x, ins, 0, ins, next, next_end, calls);
+			prefetcher<false> fetch_gradients(a, a.dy, outs, 0, outs, next, next_end, calls);
 			for (int e = 0; e < elements; e++)
 				for (int group = 0; group < groups; group++) {
 					const int columns = columns_of(group, outs);
 					float *to = weights_of(u, ins, group, columns, e);
-					for (int in = 0; in < ins * BLOCK; in += gradient_rows)
+					for (int in = 0; in < ins * BLOCK; in += gradient_rows) {
+						fetch_inputs();
+						fetch_gradients();
 						(columns == 1 ? winograd_accumulate<1> : winograd_accumulate<tile_columns>)(
 							v + e * v_stride + (size_t)in / BLOCK * tiles * BLOCK + in % BLOCK, z + e * z_stride + (size_t)group * tile_columns * tiles * BLOCK,
 							(size_t)tiles * BLOCK, present, number == begin, to + (size_t)in * columns * BLOCK);
+					}
 				}
 		}
 	}
