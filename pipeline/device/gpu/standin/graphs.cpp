@@ -19,10 +19,10 @@ ENTRY cuStreamEndCapture(CUstream handle, CUgraph *made) {
 	graph *g = s->capture;
 	if (!g || s->forked) return fault(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "cuStreamEndCapture of a stream whose capture did not begin");
 	bool joined = true;
-	for (auto &h : current->handles) {
-		if (strcmp(h.second, "stream") || ((stream *)h.first)->capture != g) continue;
-		joined &= !((stream *)h.first)->pending;
-		((stream *)h.first)->capture = nullptr;
+	for (stream *of : streams()) {
+		if (of->capture != g) continue;
+		joined &= !of->pending;
+		of->capture = nullptr;
 	}
 	if (!joined) return fault(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "cuStreamEndCapture before a forked stream is joined again");
 	add(g, "graph");

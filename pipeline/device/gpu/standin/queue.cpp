@@ -8,7 +8,9 @@ std::string wrong(const operation &o) {
 	return "";
 }
 
-CUresult perform(const operation &o) {
+CUresult step(stream *s) {
+	operation o = std::move(s->queue.front());
+	s->queue.pop_front();
 	if (current->lost) return current->lost;
 	if (std::string why = wrong(o); !why.empty()) {
 		current->ledger.fault(why + " (when it runs)");
@@ -19,19 +21,22 @@ CUresult perform(const operation &o) {
 }
 
 CUresult run(stream *s) {
-	while (!s->queue.empty()) {
-		operation o = std::move(s->queue.front());
-		s->queue.pop_front();
-		if (CUresult status = perform(o)) return status;
-	}
+	while (!s->queue.empty())
+		if (CUresult status = step(s)) return status;
 	return CUDA_SUCCESS;
 }
 
 CUresult run_all() {
 	run(&current->main);
-	for (auto &h : current->handles)
-		if (!strcmp(h.second, "stream")) run((stream *)h.first);
+	for (stream *s : streams()) run(s);
 	return current->lost;
+}
+
+std::vector<stream *> streams() {
+	std::vector<stream *> all;
+	for (auto &h : current->handles)
+		if (!strcmp(h.second, "stream")) all.push_back((stream *)h.first);
+	return all;
 }
 
 CUresult submit(stream *s, operation o, count kind) {
@@ -51,8 +56,8 @@ CUresult submit(stream *s, operation o, count kind) {
 }
 
 bool capturing() {
-	for (auto &h : current->handles)
-		if (!strcmp(h.second, "stream") && ((stream *)h.first)->capture) return true;
+	for (stream *s : streams())
+		if (s->capture) return true;
 	return false;
 }
 }  // namespace standin

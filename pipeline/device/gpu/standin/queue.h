@@ -23,7 +23,6 @@ typedef std::vector<operation> graph;
 
 struct stream {
 	pthread_t maker = pthread_self();  // work comes from this thread only
-	bool blocking = true;
 	std::deque<operation> queue;
 	graph *capture = nullptr;
 	pthread_t capturer;
@@ -39,13 +38,16 @@ CUresult submit(stream *s, operation o, count kind);
 // wrong says what is wrong with the memory that an operation touches, "" if nothing.
 std::string wrong(const operation &o);
 
-CUresult perform(const operation &o);
-
-// run and run_all perform what is queued on a stream, and on all of the context's.
+// step performs what is queued first on a stream; run and run_all what is
+// queued on it, and on all of the context's.
+CUresult step(stream *s);
 CUresult run(stream *s);
 CUresult run_all();
 
-// capturing says whether any of the context's streams is captured.
+// streams are those that the context's callers made.
+std::vector<stream *> streams();
+
+// capturing says whether any of them is captured.
 bool capturing();
 }  // namespace standin
 #endif

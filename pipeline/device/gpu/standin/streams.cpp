@@ -23,11 +23,10 @@ struct event {
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 }  // namespace
 
-ENTRY cuStreamCreate(CUstream *made, unsigned flags) {
+ENTRY cuStreamCreate(CUstream *made, unsigned) {
 	BEGIN("");
 	NOT_WHILE_CAPTURING;
 	stream *s = new stream;
-	s->blocking = !(flags & CU_STREAM_NON_BLOCKING);
 	add(s, "stream");
 	return *made = (CUstream)s, CUDA_SUCCESS;
 }
@@ -65,11 +64,8 @@ ENTRY cuStreamWaitEvent(CUstream handle, CUevent awaited, unsigned) {
 	if (s->capture) return fault(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "cuStreamWaitEvent in a capture for an event outside of it");
 	if (std::shared_ptr<marker> m = e->last)
 		s->queue.push_back({"wait", {}, [=] {
-			while (!m->reached && !m->on->queue.empty()) {
-				operation o = std::move(m->on->queue.front());
-				m->on->queue.pop_front();
-				if (perform(o)) return;
-			}
+			while (!m->reached && !m->on->queue.empty())
+				if (step(m->on)) return;
 		}});
 	return CUDA_SUCCESS;
 }
