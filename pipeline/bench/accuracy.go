@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,10 +21,10 @@ import (
 var accuracyPart = part{
 	name: "accuracy", title: "Accuracy against time",
 	about: "Minutes of training, validation and checkpoints included, until the validation split is told right to so many per cent for the first time, " +
-		"by the current model of `DATASET` and `EXPERIMENT` as its own history.csv and runtime.json say, if the CPU made it. " +
+		"by the current model of `DATASET` and each `EXPERIMENT` as its own history.csv and runtime.json say, if the CPU made it. " +
 		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average, augmentation and mixing, compiled and channels-last, " +
 		"for its first two epochs; from there on it is taken to need as many epochs as ours, each as long as those two, validation left out. " +
-		"`make bench ONLY=accuracy DATASET=dogs-vs-cats` measures it.",
+		"`make bench ONLY=accuracy DATASET=dogs-vs-cats EXPERIMENT=\"64px-fast 64px\"` measures two.",
 	measure: measureAccuracy,
 }
 
@@ -37,36 +38,48 @@ var milestones = []float64{0.90, 0.93, 0.95, 0.96}
 type moment struct{ minutes, accuracy float64 }
 
 func measureAccuracy(s *session) (rows []Row, err error) {
-	run, err := currentTraining()
-	if errors.Is(err, errNothingToShow) {
-		s.note("%v", err)
+	experiments := strings.Fields(os.Getenv("EXPERIMENT"))
+	if len(experiments) == 0 {
+		experiments = []string{""} // the data set's usual one
+	}
+	var curves []plot.Series
+	for _, experiment := range experiments {
+		run, err := currentTraining(experiment)
+		if errors.Is(err, errNothingToShow) {
+			s.note("%v", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := s.needPython("peers", "requirements.txt"); err != nil {
+			return nil, err
+		}
+		s.Reporter.Say("trains %s for two epochs by PyTorch", run.name)
+		measured, err := s.torchTraining(run)
+		if err != nil {
+			return nil, err
+		}
+		more, lines := s.besideTorch(run, measured)
+		rows, curves = append(rows, more...), append(curves, lines...)
+	}
+	if len(curves) == 0 {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := s.needPython("peers", "requirements.txt"); err != nil {
-		return nil, err
-	}
-	s.Reporter.Say("trains %s for two epochs by PyTorch", run.name)
-	measured, err := s.torchTraining(run)
-	if err != nil {
-		return nil, err
-	}
+	axes := plot.Axes{Title: "Accuracy against time", X: "minutes", Y: "validation accuracy", YPercent: true}
+	s.figure = accuracyFigure
+	return rows, plot.Lines(filepath.Join(s.Reports, accuracyFigure), axes, curves...)
+}
+
+// besideTorch sets a training beside the peer's first epochs, and beside what
+// those make of the rest.
+func (s *session) besideTorch(run *training, measured []moment) (rows []Row, curves []plot.Series) {
 	last := measured[len(measured)-1]
 	perEpoch := last.minutes / float64(len(measured))
 	rest := []moment{last}
 	for epoch := len(measured); epoch < len(run.moments); epoch++ {
 		rest = append(rest, moment{perEpoch * float64(epoch+1), run.moments[epoch].accuracy})
 	}
-	figure := filepath.Join(s.Reports, accuracyFigure)
-	axes := plot.Axes{Title: "Accuracy against time: " + run.name, X: "minutes", Y: "validation accuracy", YPercent: true}
-	ours, theirs, taken := series("ours", run.moments), series(compiled, measured), series("PyTorch, at its pace and with our accuracy", rest)
-	taken.Dashed = true
-	if err := plot.Lines(figure, axes, ours, theirs, taken); err != nil {
-		return nil, err
-	}
-	s.figure = accuracyFigure
 	expected := append(measured[:len(measured):len(measured)], rest[1:]...)
 	for _, milestone := range milestones {
 		one, other := reached(run.moments, milestone), reached(expected, milestone)
@@ -76,7 +89,10 @@ func measureAccuracy(s *session) (rows []Row, err error) {
 		}
 		rows = append(rows, less(fmt.Sprintf("%s, %.0f %% told right", run.name, 100*milestone), "min", sample{one}, "PyTorch, taken on", sample{other}))
 	}
-	return append(rows, more(run.name+", epochs", "1/h", sample{60 / run.perEpoch}, compiled, sample{60 / perEpoch})), nil
+	rows = append(rows, more(run.name+", epochs", "1/h", sample{60 / run.perEpoch}, compiled, sample{60 / perEpoch}))
+	taken := series(run.name+": PyTorch, at its pace and with our accuracy", rest)
+	taken.Dashed = true
+	return rows, []plot.Series{series(run.name+": ours", run.moments), series(run.name+": "+compiled, measured), taken}
 }
 
 func series(name string, moments []moment) plot.Series {
@@ -108,9 +124,9 @@ type training struct {
 // errNothingToShow is why a training cannot be set beside a peer's.
 var errNothingToShow = errors.New("there is no training to show")
 
-// currentTraining is that of the environment's data set and experiment.
-func currentTraining() (*training, error) {
-	project, err := stage.OpenProject(nil)
+// currentTraining is that of an experiment on the environment's data set.
+func currentTraining(experiment string) (*training, error) {
+	project, err := stage.OpenVariant(nil, cmp.Or(os.Getenv("DATASET"), "sample"), experiment, "")
 	if err != nil {
 		return nil, err
 	}
