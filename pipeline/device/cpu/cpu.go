@@ -136,7 +136,7 @@ func open(options Options, set isa.Set) (*Device, error) {
 	return d, nil
 }
 
-// Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 winograd".
+// Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 own winograd".
 func (d *Device) Describe() string { return d.description }
 
 // Err is nil: memory is always there.
