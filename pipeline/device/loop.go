@@ -100,16 +100,24 @@ type Score struct {
 	Correct int     // labels with the highest logit
 }
 
+// A Result is what came of a pass.
+type Result struct {
+	Score
+	Seconds float64 // that the device took for it
+}
+
 // A Loop goes through passes.
 type Loop interface {
 	// Prepare lets the next Run begin sooner, if it is of this very pass. It may
-	// be called beside a Run that has begun.
+	// be called beside a Run that has begun, once the result of the one before
+	// that is known.
 	Prepare(Pass) error
-	// Run does the batches of a pass from first on, and adds to score. It calls
-	// done now and then with how many batches were started. It stops early
-	// when ctx ends, which is not an error; it returns how many batches were
-	// done.
-	Run(ctx context.Context, pass Pass, first int, score Score, done func(batches int)) (Score, int, error)
+	// Run queues the batches of a pass from first on, which add to score, and
+	// returns how many those are and a function that waits for them. It calls
+	// queued now and then with how many were queued; an error of that ends it.
+	// It stops early when ctx ends, which is not an error. A pass' result is to be
+	// asked for before the Run after the next begins or is prepared.
+	Run(ctx context.Context, pass Pass, first int, score Score, queued func(batches int) error) (result func() (Result, error), batches int, err error)
 	// Measure repeats the last batch once, which trains on it again, with the
 	// device's single pieces of work one at a time.
 	Measure() (Effort, error)

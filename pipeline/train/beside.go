@@ -1,6 +1,8 @@
 package train
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"catdog/pipeline/engine"
@@ -8,14 +10,52 @@ import (
 	"catdog/pipeline/weights"
 )
 
-// keepBest keeps the state as it is now, on the device: weights that are soon
-// outdone by better ones never leave it.
-func (h *held) keepBest() (err error) {
-	if h.best != nil {
-		h.best.Release()
+// A shared snapshot is released by the last that holds it.
+type shared struct {
+	engine.Snapshot
+	holders int
+}
+
+// snapshot is the state as the device has it when all that is queued is done.
+func (h *held) snapshot() (*shared, error) {
+	s, err := h.holder.Snapshot()
+	if err != nil {
+		return nil, err
 	}
-	h.best, err = h.holder.Snapshot()
-	return err
+	return &shared{s, 1}, nil
+}
+
+// reserveSnapshots makes room for as many as there are at once, so that no epoch
+// allocates: after the queued epoch, after the best, and two being written.
+func (h *held) reserveSnapshots() error {
+	for range 4 {
+		s, err := h.snapshot()
+		if err != nil {
+			return fmt.Errorf("make room for snapshots: %w", err)
+		}
+		defer s.release()
+	}
+	return nil
+}
+
+func (s *shared) hold() *shared {
+	s.holders++
+	return s
+}
+
+func (s *shared) release() {
+	if s.holders--; s.holders == 0 {
+		s.Release()
+	}
+}
+
+// keepBest keeps the state after the last epoch, on the device: weights that are
+// soon outdone by better ones never leave it.
+func (h *held) keepBest() {
+	if h.best != nil {
+		h.best.release()
+	}
+	h.best = h.last.hold()
 }
 
 // written is what came of writing.
@@ -23,30 +63,27 @@ type written struct {
 	best              []weights.Tensor // of the best epoch then, nil if they were written before
 	epochs            int              // that are complete in the checkpoint
 	plots, checkpoint time.Duration
-	release           []engine.Snapshot
+	release           []*shared
 	err               error
 }
 
 // writeBeside writes records and checkpoint while the device goes on. Epochs
-// that end meanwhile are written together, once that is done.
-func (l *loop) writeBeside() error {
+// that end meanwhile are written together, once that is done. It releases state.
+func (l *loop) writeBeside(at progressState, state *shared) error {
 	h := l.held
 	h.unwritten = true
 	if h.writing != nil && len(h.writing) == 0 {
+		state.release()
 		return nil
 	}
 	if err := l.collect(); err != nil {
 		return err
 	}
-	state, err := h.holder.Snapshot()
-	if err != nil {
-		return err
-	}
-	at, best, bestState, records := l.at, l.best, h.best, l.recorder.Copy()
+	best, bestState, records := l.best, h.best, l.recorder.Copy()
 	h.best, h.unwritten = nil, false
 	h.writing = make(chan written, 1)
 	go func(done chan<- written) {
-		w := written{release: []engine.Snapshot{state}, epochs: at.Epoch - 1}
+		w := written{release: []*shared{state}, epochs: at.Epoch - 1}
 		if bestState != nil {
 			w.release = append(w.release, bestState)
 			w.best, w.err = bestState.Weights(kept(l.parameters))
@@ -84,25 +121,40 @@ func (l *loop) collect() error {
 	l.recorder.Spent(record.Plots, w.plots)
 	l.recorder.Spent(record.Checkpoint, w.checkpoint)
 	for _, snapshot := range w.release {
-		snapshot.Release()
+		snapshot.release()
 	}
 	return w.err
 }
 
-// concluded writes what is not written yet, and waits for it; the state, too,
-// if it is one in the middle of an epoch.
-func (l *loop) concluded(within bool) error {
-	if l.held == nil {
+// concluded ends a run, within an epoch or after one: it records what is queued
+// and saves the state. At the end of the training that need not be done, since
+// all is written then.
+func (l *loop) concluded(within bool) (err error) {
+	h := l.held
+	if h == nil {
 		if within {
 			return l.save()
 		}
 		return nil
 	}
-	if err := l.collect(); err != nil || !(l.held.unwritten || within) {
+	if err := l.conclude(); err != nil {
+		return errors.Join(err, l.collect())
+	}
+	if err := l.collect(); err != nil {
 		return err
 	}
-	if err := l.writeBeside(); err != nil {
+	switch {
+	case l.finished() && h.best != nil:
+		l.best, err = h.best.Weights(kept(l.parameters))
 		return err
+	case !l.finished() && (within || h.unwritten):
+		state, err := h.snapshot()
+		if err != nil {
+			return err
+		}
+		if err := l.writeBeside(l.at, state); err != nil {
+			return err
+		}
 	}
 	return l.collect()
 }

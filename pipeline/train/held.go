@@ -1,9 +1,7 @@
 package train
 
 import (
-	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"catdog/pipeline/augment"
@@ -11,8 +9,6 @@ import (
 	"catdog/pipeline/engine"
 	"catdog/pipeline/model"
 	"catdog/pipeline/pack"
-	"catdog/pipeline/progress"
-	"catdog/pipeline/train/record"
 )
 
 // held is the data set on the trainer's device, which goes through an epoch by
@@ -21,11 +17,12 @@ type held struct {
 	holder               engine.Holder
 	training, validation device.Loop
 	plan                 func(epoch int) ([]device.Sample, []device.Mix)
-	next                 chan planned    // the plan of the epoch to come, under way
-	best                 engine.Snapshot // of the best epoch, if the loop does not have its weights yet
-	writing              chan written    // under way, nil otherwise
-	unwritten            bool            // something is recorded that no writing under way writes
-	saved                int             // epochs that are complete in the checkpoint
+	next                 chan planned // the plan of the epoch to come, under way
+	queued               *queuedEpoch // whose results are not known yet
+	last, best           *shared      // after the last epoch whose results are known, and after the best if the loop does not have its weights yet
+	writing              chan written // under way, nil otherwise
+	unwritten            bool         // something is recorded that no writing under way writes
+	saved                int          // epochs that are complete in the checkpoint
 	validated            device.Pass
 	images               int // of the validation split
 	begun                time.Time
@@ -50,13 +47,16 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 	if h.validation, err = holder.PredictionLoop(weights, onDevice(data, validating)); err != nil {
 		return nil, fmt.Errorf("hold the validation split: %w", err)
 	}
+	sample := augment.CentreSample(view.Height, view.Width, view.InputHeight, view.InputWidth, view.Mean, view.Std)
 	for i, image := range validating {
-		sample := augment.CentreSample(view.Height, view.Width, view.InputHeight, view.InputWidth, view.Mean, view.Std)
 		sample.Image, sample.Class = int32(i), int32(image.Class)
 		h.validated.Samples = append(h.validated.Samples, sample)
 	}
 	for len(h.validated.Samples)%batch > 0 {
 		h.validated.Samples = append(h.validated.Samples, device.Sample{Image: -1})
+	}
+	if err := h.reserveSnapshots(); err != nil {
+		return nil, err
 	}
 	batches := len(h.validated.Samples) / batch
 	h.validated.Mixes, h.validated.Schedule = make([]device.Mix, batches), make([]device.Schedule, batches)
@@ -112,51 +112,4 @@ func (h *held) close() {
 		<-h.next
 		h.next = nil
 	}
-}
-
-// heldBatches is batches where the device holds the data.
-func (l *loop) heldBatches(ctx context.Context, task *progress.Task) error {
-	waiting := time.Now()
-	pass, err := l.planned()
-	if err != nil {
-		return fmt.Errorf("prepare epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
-	}
-	started := time.Now()
-	shown := 0
-	show := func(batches int) {
-		task.Note("epoch %d/%d", l.at.Epoch, l.parameters.Epochs)
-		task.Add((batches - shown) * l.parameters.Batch)
-		shown = batches
-		l.planNext(l.at.Epoch + 1)
-	}
-	score, batches, err := l.held.training.Run(ctx, pass, l.at.Step, device.Score{Loss: l.at.Loss, Correct: l.at.Correct}, show)
-	if err != nil {
-		return fmt.Errorf("train epoch %d of %d: %w", l.at.Epoch, l.parameters.Epochs, err)
-	}
-	ended := time.Now()
-	show(batches)
-	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
-		return fmt.Errorf("the loss is %v in epoch %d of %d%s; a lower train.learning_rate.peak may help",
-			score.Loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
-	}
-	l.recorder.Spent(record.DataWait, started.Sub(waiting))
-	l.recorder.Spent(record.Step, ended.Sub(started))
-	l.recorder.Trained(batches * l.parameters.Batch)
-	l.held.steps += batches
-	l.at.Step += batches
-	l.at.Loss, l.at.Correct = score.Loss, score.Correct
-	return ctx.Err()
-}
-
-// validate is validation where the device holds the data.
-func (h *held) validate(ctx context.Context) (loss, accuracy float64, err error) {
-	score, batches, err := h.validation.Run(ctx, h.validated, 0, device.Score{}, func(int) {})
-	h.predictions += batches
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("validate: %w", err)
-	}
-	return score.Loss / float64(h.images), float64(score.Correct) / float64(h.images), nil
 }

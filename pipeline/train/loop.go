@@ -31,7 +31,8 @@ type loop struct {
 	trainer    engine.Trainer
 	source     batches
 	held       *held // where the trainer's device holds the data, else nil
-	// validate measures the weights that would be kept, see kept.
+	// validate measures the weights that would be kept, see kept; nil where the
+	// trainer's device holds the data.
 	validate   func(context.Context) (loss, accuracy float64, err error)
 	recorder   *record.Recorder
 	reporter   *progress.Reporter
@@ -100,55 +101,55 @@ func (l *loop) stoppedEarly() bool {
 
 // epoch trains what is left of the current epoch and validates after it.
 func (l *loop) epoch(ctx context.Context, task *progress.Task) error {
-	steps := l.source.Steps()
-	if l.at.Step < steps {
-		batches := l.batches
-		if l.held != nil {
-			batches = l.heldBatches
-		}
-		if err := batches(ctx, task); err != nil {
+	if l.held != nil {
+		return l.heldEpoch(ctx, task)
+	}
+	if l.at.Step < l.source.Steps() {
+		if err := l.batches(ctx, task); err != nil {
 			return err
 		}
 	}
-
 	started := time.Now()
 	loss, accuracy, err := l.validate(ctx)
 	if err != nil {
 		return err
 	}
 	l.recorder.Spent(record.Validation, time.Since(started))
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return fmt.Errorf("the validation loss is %v after epoch %d of %d%s", loss, l.at.Epoch, l.parameters.Epochs, l.lastGood())
+	if err := l.record(l.at, loss, accuracy, l.recorder.Add); err != nil {
+		return err
 	}
+	l.at = progressState{Epoch: l.at.Epoch + 1}
+	return l.save()
+}
+
+// record adds an epoch that is over to the records, and says how it went.
+func (l *loop) record(over progressState, loss, accuracy float64, add func(record.Row) error) error {
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("the validation loss is %v after epoch %d of %d%s", loss, over.Epoch, l.parameters.Epochs, l.lastGood())
+	}
+	steps := l.source.Steps()
 	images := float64(steps * l.parameters.Batch)
 	row := record.Row{
-		Epoch:              l.at.Epoch,
-		LearningRate:       learningRate(l.parameters.LearningRate, l.at.Epoch*steps, l.parameters.Epochs*steps),
-		TrainLoss:          l.at.Loss / images,
-		TrainAccuracy:      float64(l.at.Correct) / images,
+		Epoch:              over.Epoch,
+		LearningRate:       learningRate(l.parameters.LearningRate, over.Epoch*steps, l.parameters.Epochs*steps),
+		TrainLoss:          over.Loss / images,
+		TrainAccuracy:      float64(over.Correct) / images,
 		ValidationLoss:     loss,
 		ValidationAccuracy: accuracy,
 	}
-	l.at = progressState{Epoch: l.at.Epoch + 1}
 	pace := l.recorder.Pace().ImagesPerSecond()
-	if l.held == nil {
-		if err := l.recorder.Add(row); err != nil {
-			return err
-		}
-		l.say(row, pace)
-		return l.save()
-	}
-	if err := l.recorder.Append(row); err != nil {
+	if err := add(row); err != nil {
 		return err
 	}
 	l.say(row, pace)
-	return l.writeBeside()
+	return nil
 }
 
 // keepBest keeps the weights as they are now.
 func (l *loop) keepBest() (err error) {
 	if l.held != nil {
-		return l.held.keepBest()
+		l.held.keepBest()
+		return nil
 	}
 	l.best, err = l.trainer.Weights(kept(l.parameters))
 	return err

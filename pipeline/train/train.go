@@ -149,7 +149,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 			defer holding.close()
 		}
 	}
-	validate := holding.validate
+	var validate func(context.Context) (loss, accuracy float64, err error)
 	if holding == nil {
 		validate = validation(model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch), validating)
 	}

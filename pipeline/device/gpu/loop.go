@@ -48,8 +48,10 @@ type loop struct {
 	host     [2][]byte
 	current  int            // of host
 	prepared *device.Sample // the first of the pass in the other one, nil if there is none
-	windows  [2]cu.Event
-	graph    *driver.Graph
+	// Of the passes in host: when they begin and when their states are there.
+	begun, ended [2]cu.Event
+	windows      [2]cu.Event
+	graph        *driver.Graph
 }
 
 func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, error) {
@@ -77,59 +79,18 @@ func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, 
 	return l, nil
 }
 
+// events are all of the loop's.
+func (l *loop) events() []*cu.Event {
+	return []*cu.Event{&l.begun[0], &l.begun[1], &l.ended[0], &l.ended[1], &l.windows[0], &l.windows[1]}
+}
+
 func (l *loop) makeEvents() (err error) {
-	for i := range l.windows {
-		if l.windows[i], err = cu.MakeEvent(cu.DisableTiming); err != nil {
+	for _, event := range l.events() {
+		if *event, err = cu.MakeEvent(cu.DefaultEvent); err != nil {
 			return fmt.Errorf("make an event: %w", driver.Named("cuEventCreate", err))
 		}
 	}
 	return nil
-}
-
-// keep puts the images into the GPU's memory or, where that has no room for
-// them, into memory of the host that it reads while it computes: a step reads
-// each image once, which is a small share of what it moves.
-func (l *loop) keep(images [][]byte, size int) (err error) {
-	d := l.device
-	if l.images, err = d.allocate(size * len(images)); err == nil {
-		return l.upload(images, size)
-	}
-	if !errors.As(err, new(*device.OutOfMemory)) {
-		return err
-	}
-	lack := err
-	err = d.do(func() error {
-		l.pinned, err = driver.Pinned(size * len(images))
-		return err
-	})
-	if err != nil {
-		return errors.Join(lack, err)
-	}
-	l.images = cu.DevicePtr(uintptr(pointer(l.pinned))) // one address space for both
-	for i, image := range images {
-		if len(image) != size {
-			return fmt.Errorf("image %d has %d bytes in place of %d", i, len(image), size)
-		}
-		copy(l.pinned[i*size:], image)
-	}
-	return nil
-}
-
-// upload copies the images, several at a time.
-func (l *loop) upload(images [][]byte, size int) error {
-	several := max(1, stagingSize/size)
-	piece := make([]byte, 0, several*size)
-	for first := 0; first < len(images); first += several {
-		piece = piece[:0]
-		for i, image := range images[first:min(first+several, len(images))] {
-			if len(image) != size {
-				return fmt.Errorf("image %d has %d bytes in place of %d", first+i, len(image), size)
-			}
-			piece = append(piece, image...)
-		}
-		l.device.upload(piece, l.images+cu.DevicePtr(first*size))
-	}
-	return l.device.Err()
 }
 
 // schedule is where an optimizer finds what changes from step to step.
@@ -137,36 +98,75 @@ func (l *loop) schedule(o *optimizer) cu.DevicePtr {
 	return l.now + cu.DevicePtr(8+4*scheduled*o.number)
 }
 
-func (l *loop) Run(ctx context.Context, pass device.Pass, first int, score device.Score, done func(batches int)) (device.Score, int, error) {
+func (l *loop) Run(ctx context.Context, pass device.Pass, first int, score device.Score, queued func(batches int) error) (
+	result func() (device.Result, error), batches int, err error) {
 	if err := l.begin(pass, first, score); err != nil {
-		return score, 0, fmt.Errorf("begin a pass: %w", err)
+		return nil, 0, fmt.Errorf("begin a pass: %w", err)
 	}
 	at := first
 	if l.graph == nil && at < l.steps {
 		if err := l.submit(); err != nil {
-			return score, 0, err
+			return nil, 0, err
 		}
 		if err := l.capture(); err != nil {
-			return score, 0, fmt.Errorf("capture a step: %w", err)
+			return nil, 0, fmt.Errorf("capture a step: %w", err)
 		}
 		at++
 	}
 	for window := 0; at < l.steps && ctx.Err() == nil; window++ {
 		count := min(ahead, l.steps-at)
 		if err := l.device.do(func() error { return l.launch(count, window) }); err != nil {
-			return score, 0, fmt.Errorf("repeat a step: %w", err)
+			return nil, 0, fmt.Errorf("repeat a step: %w", err)
 		}
 		at += count
-		done(at - first)
+		if err := queued(at - first); err != nil {
+			return nil, 0, err
+		}
 	}
-	state := make([]byte, 24)
-	l.device.download(l.pass, state)
-	if err := l.device.Err(); err != nil {
-		return score, 0, err
+	turn := l.current
+	if err := l.device.do(l.end); err != nil {
+		return nil, 0, fmt.Errorf("end a pass: %w", err)
 	}
-	score.Loss = math.Float64frombits(binary.LittleEndian.Uint64(state[8:]))
-	score.Correct = int(binary.LittleEndian.Uint64(state[16:]))
-	return score, at - first, nil
+	return func() (device.Result, error) { return l.result(turn) }, at - first, nil
+}
+
+// end queues the way back of the state.
+func (l *loop) end() error {
+	if err := l.device.join(); err != nil {
+		return err
+	}
+	if err := cu.MemcpyDtoHAsync(pointer(l.host[l.current]), l.pass, stateSize, l.device.stream); err != nil {
+		return fmt.Errorf("copy %d bytes: %w", stateSize, driver.Named("cuMemcpyDtoHAsync", err))
+	}
+	return record(l.ended[l.current], l.device.stream)
+}
+
+// result waits for the end of a pass.
+func (l *loop) result(turn int) (r device.Result, err error) {
+	err = l.device.do(func() error {
+		if err := l.ended[turn].Synchronize(); err != nil {
+			return fmt.Errorf("compute on the gpu: %w", driver.Named("cuEventSynchronize", err))
+		}
+		milliseconds, err := l.begun[turn].Elapsed(l.ended[turn])
+		r.Seconds = milliseconds / 1000
+		return driver.Named("cuEventElapsedTime", err)
+	})
+	if err != nil {
+		l.device.failure.add(err)
+		return r, err
+	}
+	state := l.host[turn]
+	r.Loss = math.Float64frombits(binary.LittleEndian.Uint64(state[8:]))
+	r.Correct = int(binary.LittleEndian.Uint64(state[16:]))
+	return r, nil
+}
+
+// record has an event happen after what is queued.
+func record(event cu.Event, stream cu.Stream) error {
+	if err := event.Record(stream); err != nil {
+		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
+	}
+	return nil
 }
 
 // begin puts a pass onto the GPU.
@@ -188,6 +188,9 @@ func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
 	}
 	l.current, l.prepared = 1-l.current, nil
 	l.setState(first, score)
+	if err := l.device.do(func() error { return record(l.begun[l.current], l.device.stream) }); err != nil {
+		return err
+	}
 	return l.send(len(l.host[l.current]))
 }
 
@@ -301,8 +304,8 @@ func (l *loop) launch(count, window int) error {
 			return err
 		}
 	}
-	if err := l.windows[window%2].Record(l.device.stream); err != nil {
-		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
+	if err := record(l.windows[window%2], l.device.stream); err != nil {
+		return err
 	}
 	if window == 0 {
 		return nil
@@ -378,8 +381,8 @@ func (l *loop) Close() error {
 // free gives back what is not the device's memory.
 func (l *loop) free() error {
 	var errs []error
-	for i := range l.windows {
-		errs = append(errs, driver.Named("cuEventDestroy", cu.DestroyEvent(&l.windows[i])))
+	for _, event := range l.events() {
+		errs = append(errs, driver.Named("cuEventDestroy", cu.DestroyEvent(event)))
 	}
 	if l.graph != nil {
 		errs = append(errs, l.graph.Close())

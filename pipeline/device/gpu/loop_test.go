@@ -93,9 +93,9 @@ func makesTheBatches(t *testing.T, scarce func(t *testing.T, d *gpu.Device, imag
 					// a context that has ended, once a step is captured.
 					source.Batch(epoch, index, wantInput, wantTargets)
 					only := device.Pass{Samples: pass.Samples[index*batch : (index+1)*batch], Mixes: pass.Mixes[index : index+1], Schedule: pass.Schedule[:1]}
-					score, done, err := l.Run(context.Background(), only, 0, device.Score{Loss: 1, Correct: 2}, func(int) {})
-					if err != nil || done != 1 {
-						t.Fatal(done, err)
+					score, done := through(t, l, context.Background(), only, 0, device.Score{Loss: 1, Correct: 2})
+					if done != 1 {
+						t.Fatal(done)
 					}
 					input.Download(gotInput)
 					targets.Download(gotTargets)
@@ -116,6 +116,20 @@ func makesTheBatches(t *testing.T, scarce func(t *testing.T, d *gpu.Device, imag
 			}
 		})
 	}
+}
+
+// through goes through a pass, and waits for its end.
+func through(t *testing.T, l device.Loop, ctx context.Context, pass device.Pass, first int, score device.Score) (device.Score, int) {
+	t.Helper()
+	result, done, err := l.Run(ctx, pass, first, score, func(int) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := result()
+	if err != nil || done > 0 && !(r.Seconds > 0) {
+		t.Fatal(r, err)
+	}
+	return r.Score, done
 }
 
 // scored is package train's score.
@@ -162,11 +176,7 @@ func TestLoopRunsFromAnyBatchAndStops(t *testing.T) {
 		pass.Samples[i].Image = -1
 	}
 	run := func(ctx context.Context, first int) (device.Score, int) {
-		score, done, err := l.Run(ctx, pass, first, device.Score{}, func(int) {})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return score, done
+		return through(t, l, ctx, pass, first, device.Score{})
 	}
 	all, done := run(context.Background(), 0)
 	images := float64(len(pass.Samples) - batch/2)
@@ -188,7 +198,7 @@ func TestLoopRunsFromAnyBatchAndStops(t *testing.T) {
 		t.Errorf("a step takes %+v: %v", effort, err)
 	}
 	pass.Schedule = pass.Schedule[1:]
-	if _, _, err := l.Run(context.Background(), pass, 0, device.Score{}, func(int) {}); err == nil {
+	if _, _, err := l.Run(context.Background(), pass, 0, device.Score{}, func(int) error { return nil }); err == nil {
 		t.Error("a pass with parts of other lengths was taken")
 	}
 }

@@ -86,6 +86,7 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 	c := d.copier
 	o := d.operands("snapshot")
 	copies := make([]device.Vector, len(vectors))
+	var launches []launch
 	for i, v := range vectors {
 		from := o.vector("vector", v, v.Len())
 		if o.err != nil {
@@ -96,14 +97,13 @@ func (d *Device) Snapshot(vectors []device.Vector) ([]device.Vector, error) {
 			return nil, err
 		}
 		copies[i] = to
-		if err := o.submit(launch{call: func() error {
+		launches = append(launches, launch{call: func() error {
 			return driver.Named("cuMemcpyDtoDAsync", cu.MemcpyDtoDAsync(to.data, from, int64(4*to.length), d.stream))
-		}}); err != nil {
-			return nil, err
-		}
+		}})
 	}
-	if err := d.do(func() error { return driver.Named("cuEventRecord", c.made.Record(d.stream)) }); err != nil {
-		return nil, fmt.Errorf("snapshot: record an event: %w", err)
+	launches = append(launches, launch{call: func() error { return record(c.made, d.stream) }})
+	if err := o.submit(launches...); err != nil {
+		return nil, err
 	}
 	return copies, c.do(func() error {
 		if err := c.stream.Wait(c.made, 0); err != nil {
