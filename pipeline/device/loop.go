@@ -118,7 +118,7 @@ type Loop interface {
 	// It stops early when ctx ends, which is not an error. A pass' result is to be
 	// asked for before the Run after the next begins or is prepared.
 	Run(ctx context.Context, pass Pass, first int, score Score, queued func(batches int) error) (result func() (Result, error), batches int, err error)
-	// Measure repeats the last batch once, which trains on it again, with the
+	// Measure repeats the last batches, which trains on them again: one with the
 	// device's single pieces of work one at a time.
 	Measure() (Effort, error)
 	Close() error
