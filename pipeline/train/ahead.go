@@ -19,6 +19,7 @@ type queuedEpoch struct {
 	batches            int           // trained on since at's score was known
 	planning           time.Duration // that the host waited for the epoch's plan
 	trained, validated func() (device.Result, error)
+	took               float64 // seconds of the device for both
 	state              *shared // after the epoch
 }
 
@@ -109,10 +110,17 @@ func (l *loop) conclude() error {
 		return fmt.Errorf("validate: %w", err)
 	}
 	l.recorder.Spent(record.Validation, seconds(validated.Seconds))
+	over.took += validated.Seconds
 	images := float64(h.images)
 	h.last = over.state
 	if err := l.record(over.at, validated.Loss/images, float64(validated.Correct)/images, l.recorder.Append); err != nil {
 		return err
+	}
+	if left := l.parameters.Epochs - over.at.Epoch; seconds(float64(left)*over.took) < h.writeTook {
+		// The training's end, which writes everything, would have to wait for it.
+		h.unwritten = true
+		over.state.release()
+		return nil
 	}
 	return l.writeBeside(progressState{Epoch: over.at.Epoch + 1}, over.state)
 }
@@ -130,6 +138,7 @@ func (l *loop) trained(e *queuedEpoch) error {
 	l.recorder.Spent(record.DataWait, e.planning)
 	l.recorder.Spent(record.Step, seconds(result.Seconds))
 	l.recorder.Trained(e.batches * l.parameters.Batch)
+	e.took = result.Seconds
 	e.at.Loss, e.at.Correct = result.Loss, result.Correct
 	return nil
 }

@@ -63,6 +63,7 @@ type written struct {
 	best              []weights.Tensor // of the best epoch then, nil if they were written before
 	epochs            int              // that are complete in the checkpoint
 	plots, checkpoint time.Duration
+	took              time.Duration // in all
 	release           []*shared
 	err               error
 }
@@ -83,6 +84,7 @@ func (l *loop) writeBeside(at progressState, state *shared) error {
 	h.best, h.unwritten = nil, false
 	h.writing = make(chan written, 1)
 	go func(done chan<- written) {
+		began := time.Now()
 		w := written{release: []*shared{state}, epochs: at.Epoch - 1}
 		if bestState != nil {
 			w.release = append(w.release, bestState)
@@ -98,7 +100,7 @@ func (l *loop) writeBeside(at progressState, state *shared) error {
 			at.Records = records.State()
 			w.err = saveState(state, at, best, l.checkpoint)
 		}
-		w.plots, w.checkpoint = drawn.Sub(started), time.Since(drawn)
+		w.plots, w.checkpoint, w.took = drawn.Sub(started), time.Since(drawn), time.Since(began)
 		done <- w
 	}(h.writing)
 	return nil
@@ -111,7 +113,7 @@ func (l *loop) collect() error {
 		return nil
 	}
 	w := <-h.writing
-	h.writing = nil
+	h.writing, h.writeTook = nil, w.took
 	if w.best != nil {
 		l.best = w.best
 	}

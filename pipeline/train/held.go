@@ -21,8 +21,9 @@ type held struct {
 	queued               *queuedEpoch // whose results are not known yet
 	last, best           *shared      // after the last epoch whose results are known, and after the best if the loop does not have its weights yet
 	writing              chan written // under way, nil otherwise
-	unwritten            bool         // something is recorded that no writing under way writes
-	saved                int          // epochs that are complete in the checkpoint
+	writeTook            time.Duration
+	unwritten            bool // something is recorded that no writing under way writes
+	saved                int  // epochs that are complete in the checkpoint
 	validated            device.Pass
 	images               int // of the validation split
 	begun                time.Time
