@@ -86,7 +86,7 @@ func prove(ctx context.Context, part, bundle string, only []string) (err error) 
 	sections := []section{
 		{"agreement", "Agreement with the CPU", s.agreement},
 		{"determinism", "The same bytes again", s.determinism},
-		{"memory", "Out of memory", s.shortage},
+		{"memory", "Short of memory", s.memory},
 		{"speed", "Speed", s.speed},
 	}
 	if part == "three" {

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"catdog/pipeline/artifact"
-	"catdog/pipeline/device"
 	"catdog/pipeline/model"
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
@@ -170,45 +169,6 @@ func sameBytes(a, b string) (bool, error) {
 	return bytes.Equal(one, other), err
 }
 
-// shortage trains while something else has all but a rest of the memory.
-func (s *session) shortage() (err error) {
-	piece := 1 << 26 // floats: the rest is below 256 MiB, and the network needs more
-	if tiny() {
-		piece = 1 << 14
-	}
-	other, err := model.Device(params.Train{Device: "gpu", Precision: "auto"})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, other.Close()) }()
-	taken := 0
-	for ; ; taken++ {
-		if _, err := other.NewVector(piece); errors.As(err, new(*device.OutOfMemory)) {
-			break
-		} else if err != nil {
-			return err
-		}
-	}
-	all, err := s.parameters("dogs-vs-cats", "64px")
-	if err != nil {
-		return err
-	}
-	w := workloads()[1]
-	text := "it trained"
-	err = s.onNoise(w, func(data *stage.Input, model string) error {
-		if lack := s.train(s.ctx, w.recipe(all), data, model); lack != nil {
-			text = lack.Error()
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	what := fmt.Sprintf("training with a batch of %d while another program holds %.1f GB", w.batch, 4e-9*float64(taken)*float64(piece))
-	return s.must(what, text, "", "CUDA_ERROR_OUT_OF_MEMORY, how much is needed, and whether a smaller batch fits",
-		strings.Contains(text, "CUDA_ERROR_OUT_OF_MEMORY") && strings.Contains(text, "train.batch"))
-}
-
 // speed trains the workloads with the stage, augmentation, validation and
 // checkpoints included.
 func (s *session) speed() error {
@@ -248,17 +208,8 @@ func (s *session) speedOf(w workload, p *params.Params, data *stage.Input, model
 		return err
 	}
 	took := time.Since(started).Seconds()
-	text, err := os.ReadFile(filepath.Join(model, "runtime.json"))
+	text, measured, err := measuredIn(model)
 	if err != nil {
-		return err
-	}
-	var measured struct {
-		GPU    record.Accelerator
-		Epochs []struct {
-			ImagesPerSecond float64 `json:"images_per_second"`
-		} `json:"epochs"`
-	}
-	if err := json.Unmarshal(text, &measured); err != nil {
 		return err
 	}
 	var rates []float64
@@ -274,6 +225,22 @@ func (s *session) speedOf(w workload, p *params.Params, data *stage.Input, model
 		s.busy(what, measured.GPU),
 		s.found(what+", runtime.json", json.RawMessage(text), ""),
 	)
+}
+
+// measurement is what is read of a runtime.json.
+type measurement struct {
+	GPU    record.Accelerator
+	Epochs []struct {
+		ImagesPerSecond float64 `json:"images_per_second"`
+	} `json:"epochs"`
+}
+
+// measuredIn is the runtime.json of a model's folder.
+func measuredIn(model string) (text []byte, m measurement, err error) {
+	if text, err = os.ReadFile(filepath.Join(model, "runtime.json")); err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	return text, m, err
 }
 
 // busy says how much of the time and of the GPU the training used.
