@@ -32,6 +32,12 @@ func fakeParameters() params.Train {
 // attempt runs the fake trainer in a folder, from what is there to the end.
 func attempt(ctx context.Context, t testing.TB, folder string, p params.Train, trainer *fakeTrainer) (*loop, error) {
 	t.Helper()
+	return attemptWith(ctx, t, folder, p, trainer, func(*loop) {})
+}
+
+// attemptWith lets change what is attempted before it begins.
+func attemptWith(ctx context.Context, t testing.TB, folder string, p params.Train, trainer *fakeTrainer, change func(*loop)) (*loop, error) {
+	t.Helper()
 	description, err := network.New(p.Network, classes)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +51,7 @@ func attempt(ctx context.Context, t testing.TB, folder string, p params.Train, t
 	l.recorder = record.New(record.Options{Folder: folder, Device: "fake",
 		Best:  func(record.Row) error { return l.keepBest() },
 		Final: func() error { return l.writeFinal(folder) }})
+	change(l)
 	if err := r.begin(l, description); err != nil {
 		return l, err
 	}
