@@ -18,9 +18,14 @@ import (
 // them, into memory of the host that it reads while it computes: a step reads
 // each image once, which is a small share of what it moves.
 func (l *loop) keep(images [][]byte, size int) (err error) {
+	for i, image := range images {
+		if len(image) != size {
+			return fmt.Errorf("image %d has %d bytes in place of %d", i, len(image), size)
+		}
+	}
 	d := l.device
 	if l.images, err = d.allocate(size * len(images)); err == nil {
-		return l.upload(images, size)
+		return d.do(func() error { return l.upload(images, size) })
 	}
 	if !errors.As(err, new(*device.OutOfMemory)) {
 		return err
@@ -34,12 +39,7 @@ func (l *loop) keep(images [][]byte, size int) (err error) {
 		return errors.Join(lack, err)
 	}
 	l.images = cu.DevicePtr(uintptr(pointer(l.pinned))) // one address space for both
-	for i, image := range images {
-		if len(image) != size {
-			return fmt.Errorf("image %d has %d bytes in place of %d", i, len(image), size)
-		}
-		copy(l.pinned[i*size:], image)
-	}
+	gather(l.pinned, images, size)
 	return nil
 }
 
@@ -48,39 +48,33 @@ const uploadSize = 8 << 20
 
 // upload copies the images, several at a time: some are gathered in pinned
 // memory while those before them travel.
-func (l *loop) upload(images [][]byte, size int) error {
-	for i, image := range images {
-		if len(image) != size {
-			return fmt.Errorf("image %d has %d bytes in place of %d", i, len(image), size)
+func (l *loop) upload(images [][]byte, size int) (err error) {
+	several := min(max(1, uploadSize/size), len(images))
+	var pinned [2][]byte
+	for i := range pinned {
+		if pinned[i], err = driver.Pinned(several * size); err != nil {
+			return fmt.Errorf("pin %.1f MB of memory: %w", 1e-6*float64(several*size), err)
+		}
+		defer func() { err = errors.Join(err, driver.Unpin(pinned[i])) }()
+	}
+	defer func() { err = errors.Join(err, l.device.wait()) }() // before that is unpinned
+	for turn, first := 0, 0; first < len(images); turn, first = turn+1, first+several {
+		piece, travelled := pinned[turn%2], l.windows[turn%2]
+		if turn >= len(pinned) {
+			if err := travelled.Synchronize(); err != nil {
+				return fmt.Errorf("copy images: %w", driver.Named("cuEventSynchronize", err))
+			}
+		}
+		gathered := gather(piece, images[first:min(first+several, len(images))], size)
+		to := l.images + cu.DevicePtr(first*size)
+		if err := cu.MemcpyHtoDAsync(to, pointer(piece), int64(gathered), l.device.stream); err != nil {
+			return fmt.Errorf("copy %d bytes: %w", gathered, driver.Named("cuMemcpyHtoDAsync", err))
+		}
+		if err := record(travelled, l.device.stream); err != nil {
+			return err
 		}
 	}
-	return l.device.do(func() (err error) {
-		several := min(max(1, uploadSize/size), len(images))
-		var pinned [2][]byte
-		for i := range pinned {
-			if pinned[i], err = driver.Pinned(several * size); err != nil {
-				return fmt.Errorf("pin %.1f MB of memory: %w", 1e-6*float64(several*size), err)
-			}
-			defer func() { err = errors.Join(err, driver.Unpin(pinned[i])) }()
-		}
-		for turn, first := 0, 0; first < len(images); turn, first = turn+1, first+several {
-			piece, travelled := pinned[turn%2], l.windows[turn%2]
-			if turn >= len(pinned) {
-				if err := travelled.Synchronize(); err != nil {
-					return fmt.Errorf("copy images: %w", driver.Named("cuEventSynchronize", err))
-				}
-			}
-			gathered := gather(piece, images[first:min(first+several, len(images))], size)
-			to := l.images + cu.DevicePtr(first*size)
-			if err := cu.MemcpyHtoDAsync(to, pointer(piece), int64(gathered), l.device.stream); err != nil {
-				return errors.Join(fmt.Errorf("copy %d bytes: %w", gathered, driver.Named("cuMemcpyHtoDAsync", err)), l.device.wait())
-			}
-			if err := record(travelled, l.device.stream); err != nil {
-				return errors.Join(err, l.device.wait())
-			}
-		}
-		return l.device.wait()
-	})
+	return nil
 }
 
 // gather puts images one behind the other, with all cores, and returns how many
