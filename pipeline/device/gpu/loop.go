@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"unsafe"
 
 	"gorgonia.org/cu"
 
@@ -169,98 +168,6 @@ func record(event cu.Event, stream cu.Stream) error {
 	return nil
 }
 
-// begin puts a pass onto the GPU.
-func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
-	steps := len(pass.Schedule)
-	if steps == 0 || first < 0 || first > steps {
-		return fmt.Errorf("from batch %d of %d", first, steps)
-	}
-	if l.steps == 0 {
-		if err := l.makeRoom(steps); err != nil {
-			return err
-		}
-	}
-	if l.prepared == nil || l.prepared != unsafe.SliceData(pass.Samples) {
-		if err := l.Prepare(pass); err != nil {
-			return err
-		}
-	}
-	l.current, l.prepared = 1-l.current, nil
-	l.setState(first, score)
-	if err := l.device.do(func() error { return record(l.begun[l.current], l.device.stream) }); err != nil {
-		return err
-	}
-	return l.send(len(l.host[l.current]))
-}
-
-// Prepare does nothing before the first Run.
-func (l *loop) Prepare(pass device.Pass) error {
-	if l.steps == 0 {
-		return nil
-	}
-	if len(pass.Schedule) != l.steps || len(pass.Mixes) != l.steps || len(pass.Samples) != l.steps*l.batch {
-		return fmt.Errorf("%d schedules, %d mixes and %d samples for %d batches of %d inputs",
-			len(pass.Schedule), len(pass.Mixes), len(pass.Samples), l.steps, l.batch)
-	}
-	for i, s := range pass.Samples {
-		if int(s.Image) >= len(l.spec.Images) {
-			return fmt.Errorf("input %d shows image %d of %d", i, s.Image, len(l.spec.Images))
-		}
-	}
-	host := l.host[1-l.current]
-	for i, s := range pass.Schedule {
-		row := host[l.schedules+4*l.words*i:]
-		binary.LittleEndian.PutUint64(row, s.Seed)
-		for j, o := range l.device.optimizers[:(l.words-2)/scheduled] {
-			for k, v := range o.values(s.Step, s.LearningRate) {
-				binary.LittleEndian.PutUint32(row[8+4*(scheduled*j+k):], math.Float32bits(v))
-			}
-		}
-	}
-	copy(host[l.mixes:], raw(pass.Mixes))
-	copy(host[l.samples:], raw(pass.Samples))
-	l.prepared = &pass.Samples[0]
-	return nil
-}
-
-// makeRoom decides where the parts of a pass lie.
-func (l *loop) makeRoom(steps int) (err error) {
-	l.schedules = stateSize
-	l.mixes = l.schedules + roundUp(4*l.words*steps, 16)
-	l.samples = l.mixes + roundUp(int(unsafe.Sizeof(device.Mix{}))*steps, 16)
-	size := l.samples + int(unsafe.Sizeof(device.Sample{}))*steps*l.batch
-	if l.pass, err = l.device.allocate(size); err != nil {
-		return err
-	}
-	l.steps = steps
-	return l.device.do(func() error {
-		for i := range l.host {
-			if l.host[i], err = driver.Pinned(size); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (l *loop) setState(step int, score device.Score) {
-	state := l.host[l.current]
-	binary.LittleEndian.PutUint64(state, uint64(step))
-	binary.LittleEndian.PutUint64(state[8:], math.Float64bits(score.Loss))
-	binary.LittleEndian.PutUint64(state[16:], uint64(score.Correct))
-}
-
-// send queues the upload of the pass' first bytes. The pinned memory must not
-// change before a run ends.
-func (l *loop) send(bytes int) error {
-	return l.device.do(func() error {
-		if err := cu.MemcpyHtoDAsync(l.pass, pointer(l.host[l.current]), int64(bytes), l.device.stream); err != nil {
-			return fmt.Errorf("copy %d bytes: %w", bytes, driver.Named("cuMemcpyHtoDAsync", err))
-		}
-		return nil
-	})
-}
-
 // submit queues a step: inputs and targets, the work, the score.
 func (l *loop) submit() error {
 	d, s := l.device, l.spec
@@ -314,58 +221,6 @@ func (l *loop) launch(count, window int) error {
 		return fmt.Errorf("compute on the gpu: %w", driver.Named("cuEventSynchronize", err))
 	}
 	return nil
-}
-
-func (l *loop) Measure() (effort device.Effort, err error) {
-	if l.steps == 0 {
-		return effort, errors.New("measure a step: none has run")
-	}
-	single := &timing{}
-	l.device.timed = single
-	times, err := l.timeLast(1, single, l.submit)
-	l.device.timed = nil
-	for _, seconds := range times {
-		effort.Seconds += seconds
-	}
-	effort.Pieces, effort.Bytes = len(times), single.bytes
-	if err != nil || l.graph == nil {
-		return effort, err
-	}
-	// What runs beside other work must not count twice, nor must how long a
-	// single launch takes to begin.
-	whole := &timing{}
-	count := min(ahead, l.steps)
-	times, err = l.timeLast(count, whole, func() error {
-		return l.device.do(func() error {
-			return whole.around(l.device.stream, func() (err error) {
-				for range count {
-					err = errors.Join(err, l.graph.Launch(l.device.stream))
-				}
-				return err
-			})
-		})
-	})
-	if err == nil {
-		effort.Seconds = min(effort.Seconds, times[0]/float64(count))
-	}
-	return effort, err
-}
-
-// timeLast does the last steps again, and returns the times that t took.
-func (l *loop) timeLast(steps int, t *timing, do func() error) (times []float64, err error) {
-	l.setState(l.steps-steps, device.Score{})
-	if err := l.send(stateSize); err != nil {
-		return nil, err
-	}
-	done := do()
-	err = l.device.do(func() (err error) {
-		if err := l.device.wait(); err != nil {
-			return errors.Join(err, t.close())
-		}
-		times, err = t.each()
-		return errors.Join(err, t.close())
-	})
-	return times, errors.Join(done, err)
 }
 
 // Close leaves the memory to the device's Close.
