@@ -204,12 +204,20 @@ func (l *loop) capture() error {
 	return errors.Join(submitted, err)
 }
 
-// launch queues steps, and waits until those of the window before have ended.
-func (l *loop) launch(count, window int) error {
+// repeat queues steps.
+func (l *loop) repeat(count int) error {
 	for range count {
 		if err := l.graph.Launch(l.device.stream); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// launch queues steps, and waits until those of the window before have ended.
+func (l *loop) launch(count, window int) error {
+	if err := l.repeat(count); err != nil {
+		return err
 	}
 	if err := record(l.windows[window%2], l.device.stream); err != nil {
 		return err

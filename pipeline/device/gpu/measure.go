@@ -29,12 +29,7 @@ func (l *loop) Measure() (effort device.Effort, err error) {
 	count := min(ahead, l.steps)
 	times, err = l.timeLast(count, whole, func() error {
 		return l.device.do(func() error {
-			return whole.around(l.device.stream, func() (err error) {
-				for range count {
-					err = errors.Join(err, l.graph.Launch(l.device.stream))
-				}
-				return err
-			})
+			return whole.around(l.device.stream, func() error { return l.repeat(count) })
 		})
 	})
 	if err == nil {

@@ -45,10 +45,7 @@ func (t *timing) record(stream cu.Stream) error {
 		return fmt.Errorf("make an event: %w", driver.Named("cuEventCreate", err))
 	}
 	t.events = append(t.events, event)
-	if err := event.Record(stream); err != nil {
-		return fmt.Errorf("record an event: %w", driver.Named("cuEventRecord", err))
-	}
-	return nil
+	return record(event, stream)
 }
 
 // each is the pieces' times in seconds. All of them must have ended.
