@@ -82,16 +82,13 @@ func (s *session) hostImages() error {
 	w.name += " with images in the host's memory"
 	return s.onNoise(w, func(data *stage.Input, model string) error {
 		return besides(left, func(int64) error {
-			if err := s.speedOf(w, w.recipe(all), data, model); err != nil {
-				return err
-			}
-			_, measured, err := measuredIn(model)
+			gpu, err := s.speedOf(w, w.recipe(all), data, model)
 			if err != nil {
 				return err
 			}
 			size := int64(w.images) * int64(w.stored) * int64(w.stored) * 3
-			return s.must(w.name+", memory in use", 1e-6*float64(measured.GPU.MemoryBytes), "MB",
-				fmt.Sprintf("less than the images' %.0f MB", 1e-6*float64(size)), measured.GPU.MemoryBytes < size || tiny())
+			return s.must(w.name+", memory in use", 1e-6*float64(gpu.MemoryBytes), "MB",
+				fmt.Sprintf("less than the images' %.0f MB", 1e-6*float64(size)), gpu.MemoryBytes < size || tiny())
 		})
 	})
 }

@@ -177,7 +177,10 @@ func (s *session) speed() error {
 		return err
 	}
 	for _, w := range s.workloads() {
-		err := s.onNoise(w, func(data *stage.Input, model string) error { return s.speedOf(w, w.recipe(all), data, model) })
+		err := s.onNoise(w, func(data *stage.Input, model string) error {
+			_, err := s.speedOf(w, w.recipe(all), data, model)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -202,15 +205,25 @@ func (s *session) onNoise(w workload, use func(data *stage.Input, model string) 
 	return use(data, filepath.Join(folder, "model"))
 }
 
-func (s *session) speedOf(w workload, p *params.Params, data *stage.Input, model string) error {
+// speedOf trains, and returns what runtime.json says of the GPU.
+func (s *session) speedOf(w workload, p *params.Params, data *stage.Input, model string) (gpu record.Accelerator, err error) {
 	started := time.Now()
 	if err := s.train(s.ctx, p, data, model); err != nil {
-		return err
+		return gpu, err
 	}
 	took := time.Since(started).Seconds()
-	text, measured, err := measuredIn(model)
+	text, err := os.ReadFile(filepath.Join(model, "runtime.json"))
 	if err != nil {
-		return err
+		return gpu, err
+	}
+	var measured struct {
+		GPU    record.Accelerator
+		Epochs []struct {
+			ImagesPerSecond float64 `json:"images_per_second"`
+		} `json:"epochs"`
+	}
+	if err := json.Unmarshal(text, &measured); err != nil {
+		return gpu, err
 	}
 	var rates []float64
 	for _, epoch := range measured.Epochs[1:] { // the first warms up
@@ -218,29 +231,13 @@ func (s *session) speedOf(w workload, p *params.Params, data *stage.Input, model
 	}
 	slices.Sort(rates)
 	what := fmt.Sprintf("%s, batch %d", w.name, w.batch)
-	return errors.Join(
+	return measured.GPU, errors.Join(
 		s.found(what+", median of the epochs but the first", rates[len(rates)/2], "images/s"),
 		s.found(what+", slowest and fastest epoch", fmt.Sprintf("%.0f to %.0f", rates[0], rates[len(rates)-1]), "images/s"),
 		s.found(what+", whole training of "+fmt.Sprint(w.epochs)+" epochs, from opening the pack to the model on disk", took, "s"),
 		s.busy(what, measured.GPU),
 		s.found(what+", runtime.json", json.RawMessage(text), ""),
 	)
-}
-
-// measurement is what is read of a runtime.json.
-type measurement struct {
-	GPU    record.Accelerator
-	Epochs []struct {
-		ImagesPerSecond float64 `json:"images_per_second"`
-	} `json:"epochs"`
-}
-
-// measuredIn is the runtime.json of a model's folder.
-func measuredIn(model string) (text []byte, m measurement, err error) {
-	if text, err = os.ReadFile(filepath.Join(model, "runtime.json")); err == nil {
-		err = json.Unmarshal(text, &m)
-	}
-	return text, m, err
 }
 
 // busy says how much of the time and of the GPU the training used.
