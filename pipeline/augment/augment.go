@@ -44,9 +44,6 @@ func New(images []pack.Image, o Options) (*Source, error) {
 	if len(images) < o.Batch {
 		return nil, fmt.Errorf("augment: %d training images do not fill one batch of %d", len(images), o.Batch)
 	}
-	if sum := o.Augment.Mixup + o.Augment.Cutmix; sum > 1 {
-		return nil, fmt.Errorf("augment: mixup and cutmix are shares of the batches, together at most 1, not %g", sum)
-	}
 	for c := range 3 {
 		if !(o.Std[c] > 0) {
 			return nil, fmt.Errorf("augment: std %v must be above 0", o.Std)
@@ -92,5 +89,5 @@ func (s *Source) Batch(epoch, index int, images, targets []float32) {
 		clear(target)
 		target[sample.Class] = 1
 	}
-	s.mix(newStream(o.Seed, epoch, forMixing, index), images[:o.Batch*size], targets[:o.Batch*o.Classes])
+	s.cut(s.cutOf(epoch, index), images[:o.Batch*size], targets[:o.Batch*o.Classes])
 }

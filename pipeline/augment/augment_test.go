@@ -33,8 +33,7 @@ func noise(n, height, width, classes int) []pack.Image {
 }
 
 // everything switches on all variations.
-var everything = params.Augment{Flip: true, Scale: 0.4, Aspect: 1.5, Brightness: 0.2,
-	Mixup: 0.4, Cutmix: 0.4}
+var everything = params.Augment{Flip: true, Scale: 0.4, Aspect: 1.5, Brightness: 0.2, Cutmix: 0.8}
 
 // nothing switches off all variations.
 var nothing = params.Augment{Scale: 1, Aspect: 1}
@@ -289,7 +288,7 @@ func TestHalfOfTheImagesAreMirrored(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
-	for _, a := range []params.Augment{nothing, everything, {Scale: 1, Aspect: 1, Mixup: 1}, {Scale: 1, Aspect: 1, Cutmix: 1}} {
+	for _, a := range []params.Augment{nothing, everything, {Scale: 1, Aspect: 1, Cutmix: 1}} {
 		o := options(9, a)
 		o.Classes = 5
 		s := newSource(t, noise(90, 72, 72, 5), o)
@@ -315,50 +314,48 @@ func TestTargets(t *testing.T) {
 
 // Of two classes, black and white, the share of white in an input must be that
 // of its target.
-func TestMixedTargetsAreTheSharesOfTheImages(t *testing.T) {
+func TestTargetsOfCutBatchesAreTheSharesOfTheImages(t *testing.T) {
 	images := []pack.Image{
 		{Class: 0, Pixels: make([]byte, 72*72*3)},
 		{Class: 1, Pixels: bytes.Repeat([]byte{255}, 72*72*3)},
 	}
-	for name, a := range map[string]params.Augment{"mixup": {Scale: 1, Aspect: 1, Mixup: 1}, "cutmix": {Scale: 1, Aspect: 1, Cutmix: 1}} {
-		o := options(2, a)
-		s := newSource(t, images, o)
-		inputs, targets := s.buffers()
-		var least, most float32 = 1, 0
-		for epoch := range 100 {
-			s.Batch(epoch, 0, inputs, targets)
-			for i := range 2 {
-				var white float64
-				for j, v := range inputs[i*64*64*3 : (i+1)*64*64*3] {
-					white += float64(v*o.Std[j%3] + o.Mean[j%3])
-				}
-				if share := white / (64 * 64 * 3); math.Abs(share-float64(targets[i*2+1])) > 1e-4 {
-					t.Errorf("%s: %g is white, target %v", name, share, targets[i*2:i*2+2])
-				}
-				least, most = min(least, targets[i*2+1]), max(most, targets[i*2+1])
+	o := options(2, params.Augment{Scale: 1, Aspect: 1, Cutmix: 1})
+	s := newSource(t, images, o)
+	inputs, targets := s.buffers()
+	var least, most float32 = 1, 0
+	for epoch := range 100 {
+		s.Batch(epoch, 0, inputs, targets)
+		for i := range 2 {
+			var white float64
+			for j, v := range inputs[i*64*64*3 : (i+1)*64*64*3] {
+				white += float64(v*o.Std[j%3] + o.Mean[j%3])
 			}
+			if share := white / (64 * 64 * 3); math.Abs(share-float64(targets[i*2+1])) > 1e-4 {
+				t.Errorf("%g is white, target %v", share, targets[i*2:i*2+2])
+			}
+			least, most = min(least, targets[i*2+1]), max(most, targets[i*2+1])
 		}
-		if least > 0.1 || most < 0.9 {
-			t.Errorf("%s: shares from %g to %g", name, least, most)
-		}
+	}
+	if least > 0.1 || most < 0.9 {
+		t.Errorf("shares from %g to %g", least, most)
 	}
 }
 
-func TestShareOfBatchesThatAreMixed(t *testing.T) {
-	o := options(2, params.Augment{Scale: 1, Aspect: 1, Mixup: 0.2, Cutmix: 0.3})
+func TestShareOfBatchesThatAreCut(t *testing.T) {
+	o := options(2, params.Augment{Scale: 1, Aspect: 1, Cutmix: 0.5})
 	o.Height, o.Width, o.InputHeight, o.InputWidth = 8, 8, 8, 8
 	s := newSource(t, noise(2, 8, 8, 2), o)
 	images, targets := s.buffers()
-	mixed := 0
+	cut := 0
 	for epoch := range 1000 {
 		s.Batch(epoch, 0, images, targets)
 		if targets[0] != 0 && targets[0] != 1 {
-			mixed++
+			cut++
 		}
 	}
 	// A few cut rectangles of 8×8 pixels are empty.
-	if mixed < 420 || mixed > 560 {
-		t.Errorf("%d of 1000 batches are mixed", mixed)
+	if cut < 420 || cut > 560 {
+		t.Errorf("%d of 1000 batches are cut", cut)
 	}
 }
 
@@ -374,7 +371,6 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	for want, spoil := range map[string]func(*Options){
 		"do not fill one batch of 65": func(o *Options) { o.Batch = 65 },
 		"at least 1":                  func(o *Options) { o.InputWidth = 0 },
-		"at most 1, not 1.2":          func(o *Options) { o.Augment.Mixup, o.Augment.Cutmix = 0.6, 0.6 },
 		"must be above 0":             func(o *Options) { o.Std[1] = 0 },
 		"must be 72×71×3":             func(o *Options) { o.Width = 71 },
 		"and below 1":                 func(o *Options) { o.Classes = 1 },

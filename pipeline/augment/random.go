@@ -11,9 +11,9 @@ type stream uint64
 
 // What streams are for.
 const (
-	forOrder  = iota // of an epoch
-	forView          // of an image
-	forMixing        // of a batch
+	forOrder = iota // of an epoch
+	forView         // of an image
+	forCut          // of a batch
 )
 
 const gamma = 0x9e3779b97f4a7c15

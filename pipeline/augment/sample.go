@@ -41,15 +41,15 @@ func (s *Source) sample(epoch int, image int32) device.Sample {
 }
 
 // Plan is what Batch does for all batches of an epoch: a sample for each of
-// their inputs, and each batch's mixing.
-func (s *Source) Plan(epoch int) ([]device.Sample, []device.Mix) {
+// their inputs, and each batch's cut.
+func (s *Source) Plan(epoch int) ([]device.Sample, []device.Cut) {
 	o := &s.options
-	samples, mixes := make([]device.Sample, s.Steps()*o.Batch), make([]device.Mix, s.Steps())
+	samples, cuts := make([]device.Sample, s.Steps()*o.Batch), make([]device.Cut, s.Steps())
 	for i, image := range s.orderOf(epoch)[:len(samples)] {
 		samples[i] = s.sample(epoch, image)
 	}
-	for index := range mixes {
-		mixes[index], _ = drawMix(newStream(o.Seed, epoch, forMixing, index), o)
+	for index := range cuts {
+		cuts[index] = s.cutOf(epoch, index)
 	}
-	return samples, mixes
+	return samples, cuts
 }

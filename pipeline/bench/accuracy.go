@@ -22,7 +22,7 @@ var accuracyPart = part{
 	name: "accuracy", title: "Accuracy against time",
 	about: "Minutes of training, validation and checkpoints included, until the validation split is told right to so many per cent for the first time, " +
 		"by the current model of `DATASET` and each `EXPERIMENT` as its own history.csv and runtime.json say, if the CPU made it. " +
-		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average, augmentation and mixing, compiled and channels-last, " +
+		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average and augmentation, compiled and channels-last, " +
 		"for its first two epochs; from there on it is taken to need as many epochs as ours, each as long as those two, validation left out. Ours is as fast as the machine was on the day of the training, the peer as it is now. " +
 		"`make bench ONLY=accuracy DATASET=dogs-vs-cats EXPERIMENT=\"64px-fast 64px\"` measures two.",
 	measure: measureAccuracy,

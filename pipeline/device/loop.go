@@ -44,11 +44,11 @@ type Schedule struct {
 	LearningRate float32
 }
 
-// A Pass is an epoch of a Loop: for each batch its mixing and its schedule, for
+// A Pass is an epoch of a Loop: for each batch its cut and its schedule, for
 // each input its sample. Samples without an image count for nothing.
 type Pass struct {
 	Samples  []Sample
-	Mixes    []Mix
+	Cuts     []Cut
 	Schedule []Schedule
 }
 
@@ -69,29 +69,15 @@ type Sample struct {
 	Scale, Shift       [3]float32
 }
 
-// A Kind of mixing.
-type Kind int32
-
-// The kinds.
-const (
-	Unmixed Kind = iota
-	Mixup
-	Cutmix
-)
-
-// A Mix says how the images of a batch are blended in pairs, the first with the
-// last and so on (in an odd batch the middle one stays as it is). Its layout is
-// fixed, since kernels of a device read it too.
-type Mix struct {
-	Kind Kind
-	// Lambda is what is left of the own image and of its target, in 0…1. With
-	// Cutmix the images only exchange Part.
-	Lambda float32
-	Part   Part
+// A Cut is what the inputs of a batch exchange in pairs, the first with the last
+// and so on (in an odd batch the middle one stays as it is): the pixels with
+// Left ≤ x < Right and Top ≤ y < Bottom, and of their targets the Share that these
+// are of an input, in 0…1. The zero Cut is nothing. Its layout is fixed, since
+// kernels of a device read it too.
+type Cut struct {
+	Left, Top, Right, Bottom int32
+	Share                    float32
 }
-
-// A Part is the pixels with Left ≤ x < Right and Top ≤ y < Bottom of an input.
-type Part struct{ Left, Top, Right, Bottom int32 }
 
 // A Score is what came of inputs whose label is the class with the highest
 // target (the first of equals).

@@ -45,7 +45,6 @@ var otherwise = map[string]string{
 	"report.title":             `"Pets"`,
 	"train.optimizer.epsilon":  "1.0e-7",
 	"train.learning_rate.peak": "0.004",
-	"train.augment.mixup":      "0.4", // together with cutmix at most 1
 	"train.augment.cutmix":     "0.4",
 	"train.from":               "", // see publishedWeights
 }

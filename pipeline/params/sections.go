@@ -112,7 +112,6 @@ type Augment struct {
 	Scale      float64 `yaml:"scale" min:"0.05" max:"1"`
 	Aspect     float64 `yaml:"aspect" min:"1" max:"4"`
 	Brightness float64 `yaml:"brightness" min:"0" max:"1"`
-	Mixup      float64 `yaml:"mixup" min:"0" max:"1"`
 	Cutmix     float64 `yaml:"cutmix" min:"0" max:"1"`
 }
 

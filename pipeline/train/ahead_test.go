@@ -167,8 +167,8 @@ func attemptHeld(ctx context.Context, t *testing.T, folder string, patience int)
 		l.trainer = d
 		l.held = &held{holder: d, training: &lazyLoop{d, true}, validation: &lazyLoop{d, false}, images: 50,
 			validated: device.Pass{Schedule: make([]device.Schedule, 1)},
-			plan: func(int) ([]device.Sample, []device.Mix) {
-				return make([]device.Sample, d.source.steps*p.Batch), make([]device.Mix, d.source.steps)
+			plan: func(int) ([]device.Sample, []device.Cut) {
+				return make([]device.Sample, d.source.steps*p.Batch), make([]device.Cut, d.source.steps)
 			}}
 		if err := l.held.reserveSnapshots(); err != nil {
 			t.Fatal(err)

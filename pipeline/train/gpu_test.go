@@ -52,7 +52,7 @@ func onGPU(t *testing.T, ctx context.Context, folder, precision string, data *da
 	return err
 }
 
-func mixing() params.Train {
+func cutting() params.Train {
 	p := smallParameters()
 	p.Augment.Cutmix = 0.3
 	return p
@@ -64,7 +64,7 @@ func TestGPUReplaysTheStepsOfTheHost(t *testing.T) {
 	data := drawnPack(t, 35, 12)
 	for _, precision := range []string{"float32", "bfloat16"} {
 		held, single := t.TempDir(), t.TempDir()
-		if err := errors.Join(onGPU(t, t.Context(), held, precision, data, mixing(), false), onGPU(t, t.Context(), single, precision, data, mixing(), true)); err != nil {
+		if err := errors.Join(onGPU(t, t.Context(), held, precision, data, cutting(), false), onGPU(t, t.Context(), single, precision, data, cutting(), true)); err != nil {
 			t.Fatal(err)
 		}
 		a, b := outputs(t, held), outputs(t, single)
@@ -80,12 +80,12 @@ func TestGPUReplaysTheStepsOfTheHost(t *testing.T) {
 func TestGPUGoesOnWithTheSameBytes(t *testing.T) {
 	data := drawnPack(t, 35, 12)
 	whole, parts := t.TempDir(), t.TempDir()
-	if err := onGPU(t, t.Context(), whole, "bfloat16", data, mixing(), false); err != nil {
+	if err := onGPU(t, t.Context(), whole, "bfloat16", data, cutting(), false); err != nil {
 		t.Fatal(err)
 	}
 	stops, random := 0, rand.New(rand.NewPCG(1, 1))
 	for {
-		err := onGPU(t, &countdown{Context: t.Context(), left: 2 + random.IntN(9), done: make(chan struct{})}, parts, "bfloat16", data, mixing(), false)
+		err := onGPU(t, &countdown{Context: t.Context(), left: 2 + random.IntN(9), done: make(chan struct{})}, parts, "bfloat16", data, cutting(), false)
 		if err == nil {
 			break
 		}
@@ -111,16 +111,16 @@ func TestGPUTrainsAsTheReferenceDoes(t *testing.T) {
 	d := reference.New()
 	defer d.Close()
 	want := t.TempDir()
-	if _, err := (run{parameters: mixing(), folder: want, reporter: progress.Discard()}).train(t.Context(), data, d); err != nil {
+	if _, err := (run{parameters: cutting(), folder: want, reporter: progress.Discard()}).train(t.Context(), data, d); err != nil {
 		t.Fatal(err)
 	}
 	for precision, tolerance := range map[string]float64{"float32": 1e-3, "bfloat16": 0.08} {
 		got := t.TempDir()
-		if err := onGPU(t, t.Context(), got, precision, data, mixing(), false); err != nil {
+		if err := onGPU(t, t.Context(), got, precision, data, cutting(), false); err != nil {
 			t.Fatal(err)
 		}
 		theirs, ours := losses(t, want), losses(t, got)
-		if len(ours) != len(theirs) || len(ours) != 2*mixing().Epochs {
+		if len(ours) != len(theirs) || len(ours) != 2*cutting().Epochs {
 			t.Fatalf("%d and %d losses", len(ours), len(theirs))
 		}
 		for i := range ours {

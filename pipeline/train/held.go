@@ -16,7 +16,7 @@ import (
 type held struct {
 	holder               engine.Holder
 	training, validation device.Loop
-	plan                 func(epoch int) ([]device.Sample, []device.Mix)
+	plan                 func(epoch int) ([]device.Sample, []device.Cut)
 	next                 chan planned // the plan of the epoch to come, under way
 	queued               *queuedEpoch // whose results are not known yet
 	last, best           *shared      // after the last epoch whose results are known, and after the best if the loop does not have its weights yet
@@ -60,7 +60,7 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 		return nil, err
 	}
 	batches := len(h.validated.Samples) / batch
-	h.validated.Mixes, h.validated.Schedule = make([]device.Mix, batches), make([]device.Schedule, batches)
+	h.validated.Cuts, h.validated.Schedule = make([]device.Cut, batches), make([]device.Schedule, batches)
 	return h, nil
 }
 
@@ -74,9 +74,9 @@ func onDevice(data *pack.Pack, images []pack.Image) engine.Data {
 
 // passOf is an epoch's plan.
 func (l *loop) passOf(epoch int) device.Pass {
-	samples, mixes := l.held.plan(epoch)
-	pass := device.Pass{Samples: samples, Mixes: mixes}
-	for index := range mixes {
+	samples, cuts := l.held.plan(epoch)
+	pass := device.Pass{Samples: samples, Cuts: cuts}
+	for index := range cuts {
 		pass.Schedule = append(pass.Schedule, l.schedule(epoch, index))
 	}
 	return pass

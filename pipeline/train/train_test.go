@@ -78,7 +78,7 @@ func smallParameters() params.Train {
 		Network:      params.Network{Height: 8, Width: 8, Channels: []int{4, 4}, Residuals: []int{0, 1}, Pools: []int{2, 2}, Head: "average", Dropout: 0.2},
 		Optimizer:    params.Optimizer{Name: "adamw", Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0.01},
 		LearningRate: params.LearningRate{Peak: 0.03, Warmup: 0.2, Schedule: "cosine"},
-		Augment:      params.Augment{Flip: true, Scale: 0.8, Aspect: 1.1, Brightness: 0.1, Mixup: 0.3},
+		Augment:      params.Augment{Flip: true, Scale: 0.8, Aspect: 1.1, Brightness: 0.1, Cutmix: 0.3},
 	}
 }
 

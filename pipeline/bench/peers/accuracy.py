@@ -1,7 +1,7 @@
 """Trains a model's network as its hyperparameters say: accuracy.py PACK HYPERPARAMETERS EPOCHS
 
 The first EPOCHS epochs of a training in PyTorch at its best, with the same
-schedule, optimiser, moving average, augmentation and mixing, in its own random
+schedule, optimiser, moving average and augmentation, in its own random
 numbers. Prints a line of JSON after each: seconds without validation, and
 validation accuracy.
 """
@@ -66,23 +66,18 @@ def varied(images):
     return normalised(functional.grid_sample(bright, grid, padding_mode="border", align_corners=False))
 
 
-def mixed(images, targets):
-    """Mixup and CutMix with the batch in reverse order."""
-    kind, share = torch.rand(()).item(), torch.rand(()).item()
-    others = images.flip(0)
-    if kind < vary["mixup"]:
-        images = share * images + (1 - share) * others
-    elif kind < vary["mixup"] + vary["cutmix"]:
-        side = math.sqrt(1 - share)
-        h, w = int(side * height), int(side * width)
-        top, left = (int(torch.randint(limit, ())) - size // 2 for limit, size in ((height, h), (width, w)))
-        rows, columns = slice(max(top, 0), min(top + h, height)), slice(max(left, 0), min(left + w, width))
-        images = images.clone(memory_format=torch.channels_last)
-        images[:, :, rows, columns] = others[:, :, rows, columns]
-        share = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    else:
+def cut(images, targets):
+    """CutMix with the batch in reverse order."""
+    if torch.rand(()).item() >= vary["cutmix"]:
         return images, targets
-    return images.contiguous(memory_format=torch.channels_last), share * targets + (1 - share) * targets.flip(0)
+    side = math.sqrt(1 - torch.rand(()).item())
+    h, w = int(side * height), int(side * width)
+    top, left = (int(torch.randint(limit, ())) - size // 2 for limit, size in ((height, h), (width, w)))
+    rows, columns = slice(max(top, 0), min(top + h, height)), slice(max(left, 0), min(left + w, width))
+    others, images = images.flip(0), images.clone(memory_format=torch.channels_last)
+    images[:, :, rows, columns] = others[:, :, rows, columns]
+    share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    return images.contiguous(memory_format=torch.channels_last), (1 - share) * targets + share * targets.flip(0)
 
 
 model = network(**shape, classes=classes).to(memory_format=torch.channels_last).train()
@@ -120,7 +115,7 @@ def step(images, labels, number, steps):
     for group in update.param_groups:
         group["lr"].fill_(learning_rate(number, steps))
     update.zero_grad(set_to_none=True)
-    loss(*mixed(varied(images), functional.one_hot(labels, classes).float())).backward()
+    loss(*cut(varied(images), functional.one_hot(labels, classes).float())).backward()
     update.step()
     with torch.no_grad():
         torch._foreach_lerp_(state(average), state(model), 1 - min(p["average_decay"], (1 + number) / (10 + number)))

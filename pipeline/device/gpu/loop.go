@@ -38,10 +38,10 @@ type loop struct {
 	// then 4 numbers for each optimizer.
 	now   cu.DevicePtr
 	words int
-	// The places of a pass within pass: state, schedules, mixes, samples.
-	steps                     int // in a pass, 0 before the first
-	pass                      cu.DevicePtr
-	schedules, mixes, samples int
+	// The places of a pass within pass: state, schedules, cuts, samples.
+	steps                    int // in a pass, 0 before the first
+	pass                     cu.DevicePtr
+	schedules, cuts, samples int
 	// host is pinned memory of the same size: for the pass under way, and for
 	// the one that was prepared meanwhile.
 	host     [2][]byte
@@ -177,7 +177,7 @@ func (l *loop) submit() error {
 	d.recording, d.stepSeed = l, l.now
 	defer func() { d.recording, d.stepSeed = nil, d.zeroSeed }()
 	part := func(offset int) cu.DevicePtr { return l.pass + cu.DevicePtr(offset) }
-	if err := o.submit(d.over(l.batch*input.h*input.w, "render_batch", l.images, l.pass, part(l.samples), part(l.mixes), part(l.schedules),
+	if err := o.submit(d.over(l.batch*input.h*input.w, "render_batch", l.images, l.pass, part(l.samples), part(l.cuts), part(l.schedules),
 		l.now, o.activation("input", input, l.batch, input.h, input.w, 3), targets,
 		l.words, l.batch, s.Height, s.Width, input.h, input.w, s.Classes)); err != nil {
 		return err

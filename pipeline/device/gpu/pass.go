@@ -43,9 +43,9 @@ func (l *loop) Prepare(pass device.Pass) error {
 	if l.steps == 0 {
 		return nil
 	}
-	if len(pass.Schedule) != l.steps || len(pass.Mixes) != l.steps || len(pass.Samples) != l.steps*l.batch {
-		return fmt.Errorf("%d schedules, %d mixes and %d samples for %d batches of %d inputs",
-			len(pass.Schedule), len(pass.Mixes), len(pass.Samples), l.steps, l.batch)
+	if len(pass.Schedule) != l.steps || len(pass.Cuts) != l.steps || len(pass.Samples) != l.steps*l.batch {
+		return fmt.Errorf("%d schedules, %d cuts and %d samples for %d batches of %d inputs",
+			len(pass.Schedule), len(pass.Cuts), len(pass.Samples), l.steps, l.batch)
 	}
 	for i, s := range pass.Samples {
 		if int(s.Image) >= len(l.spec.Images) {
@@ -62,7 +62,7 @@ func (l *loop) Prepare(pass device.Pass) error {
 			}
 		}
 	}
-	copy(host[l.mixes:], raw(pass.Mixes))
+	copy(host[l.cuts:], raw(pass.Cuts))
 	copy(host[l.samples:], raw(pass.Samples))
 	l.prepared = &pass.Samples[0]
 	return nil
@@ -71,8 +71,8 @@ func (l *loop) Prepare(pass device.Pass) error {
 // makeRoom decides where the parts of a pass lie.
 func (l *loop) makeRoom(steps int) (err error) {
 	l.schedules = stateSize
-	l.mixes = l.schedules + roundUp(4*l.words*steps, 16)
-	l.samples = l.mixes + roundUp(int(unsafe.Sizeof(device.Mix{}))*steps, 16)
+	l.cuts = l.schedules + roundUp(4*l.words*steps, 16)
+	l.samples = l.cuts + roundUp(int(unsafe.Sizeof(device.Cut{}))*steps, 16)
 	size := l.samples + int(unsafe.Sizeof(device.Sample{}))*steps*l.batch
 	if l.pass, err = l.device.allocate(size); err != nil {
 		return err

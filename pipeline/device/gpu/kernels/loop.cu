@@ -1,9 +1,10 @@
 // What a device.Loop keeps on the GPU. A captured step finds everything that
 // changes in memory, by the number of the step.
 
-// Of package device: Part, Sample, Mix and Kind.
-struct part {
+// Of package device: Sample and Cut.
+struct cut {
 	int left, top, right, bottom;
+	float share;
 	__device__ bool holds(int x, int y) const { return x >= left && x < right && y >= top && y < bottom; }
 };
 
@@ -11,14 +12,6 @@ struct sample {
 	int x, x_step, y, y_step, level, image, label;
 	float scale[3], shift[3];
 	__device__ float target(u32 c) const { return image >= 0 && (int)c == label; }
-};
-
-enum mixing_kind { UNMIXED, MIXUP, CUTMIX };
-
-struct mixing {
-	int kind;
-	float lambda;
-	part exchanged; // by cutmix
 };
 
 // Where the loop is, and the score so far.

@@ -7,7 +7,7 @@ __device__ inline int within(int position, int side) {
 	return position < 0 ? 0 : position > last ? last : position;
 }
 
-// An input without its mixing.
+// A pixel of an input before the batch's cut.
 __device__ inline void render(const u8 *images, u32 height, u32 width, const sample &s, int column, int row, float *colour) {
 	colour[0] = colour[1] = colour[2] = 0.f;
 	if (s.image < 0) return;
@@ -36,34 +36,24 @@ __device__ inline void render(const u8 *images, u32 height, u32 width, const sam
 
 // The first kernel of a step: one thread a pixel, which is an octet, and in
 // the first block what changes from step to step.
-KERNEL ON_ELEMENTS(render_batch)(const u8 *images, const state *at, const sample *samples, const mixing *mixings, const u32 *schedule,
+KERNEL ON_ELEMENTS(render_batch)(const u8 *images, const state *at, const sample *samples, const cut *cuts, const u32 *schedule,
                                  u32 *now, element *inputs, float *targets, u32 words, u32 batch, u32 height, u32 width, u32 rows,
                                  u32 columns, u32 classes) {
 	u32 step = (u32)at->step;
 	if (blockIdx.x == 0)
 		for (u32 i = threadIdx.x; i < words; i += blockDim.x) now[i] = schedule[(u64)step * words + i];
-	const mixing m = mixings[step];
+	const cut exchanged = cuts[step];
 	for (u32 k = (u32)first_index(); k < batch * rows * columns; k += (u32)stride()) {
 		u32 n = k / (rows * columns), position = k % (rows * columns);
 		int column = (int)(position % columns), row = (int)(position / columns);
 		const sample *mine = &samples[(u64)step * batch + n], *others = &samples[(u64)step * batch + (batch - 1 - n)];
-		bool mixed = m.kind != UNMIXED && mine != others;
-		// The shown image, and for mixup the other one too.
-		const sample *shown = mixed && m.kind == CUTMIX && m.exchanged.holds(column, row) ? others : mine;
 		octet input = {};
-#pragma unroll 1
-		for (u32 turn = 0; turn < (mixed && m.kind == MIXUP ? 2u : 1u); turn++) {
-			float colour[3], share = turn ? 1.f - m.lambda : m.lambda;
-			render(images, height, width, turn ? *others : *shown, column, row, colour);
-			if (mixed && m.kind == MIXUP)
-				for (u32 c = 0; c < 3; c++) colour[c] *= share;
-			for (u32 c = 0; c < 3; c++) input.v[c] = turn ? input.v[c] + colour[c] : colour[c];
-		}
+		render(images, height, width, exchanged.holds(column, row) ? *others : *mine, column, row, input.v);
 		store_octet(inputs + (u64)k * OCTET, input);
 		if (position) continue;
 		for (u32 c = 0; c < classes; c++) {
 			float target = mine->target(c);
-			if (mixed) target = m.lambda * target + (1.f - m.lambda) * others->target(c);
+			if (mine != others) target = (1.f - exchanged.share) * target + exchanged.share * others->target(c);
 			targets[(u64)n * classes + c] = target;
 		}
 	}
