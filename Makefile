@@ -42,7 +42,7 @@ FORCE:
 
 # --- building ---------------------------------------------------------------
 
-SOURCES := $(shell find pipeline stages \( -type d -o -name '*.go' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.ptx' \) ! -path '*/testdata*')
+SOURCES := $(shell find pipeline stages ! -path '*/testdata*')
 
 build/setup: stages/setup.sh stages/install.sh go.mod
 	mkdir -p build
@@ -53,11 +53,20 @@ ifneq ($(filter-out $(shell cat build/setup 2>/dev/null),$(GPU)),)
 build/setup: FORCE
 endif
 
+# Other versions of C libraries than those that were linked build anew, too.
+ifeq ($(MAKE_RESTARTS),)
+ifneq ($(shell sh stages/libraries.sh 2>/dev/null),$(shell cat bin/libraries 2>/dev/null))
+bin/.built: FORCE
+endif
+endif
+
+# What changes while it is compiled is newer than what was touched before.
 bin/.built: $(SOURCES) go.mod go.sum build/setup
 	mkdir -p bin
+	touch $@.new
 	echo "build     compiles" >&2
 	if [ -f build/gpu/environment ]; then . ./build/gpu/environment; fi; go run ./stages/track build
-	touch $@
+	mv $@.new $@
 
 build: bin/.built
 
@@ -119,7 +128,7 @@ sweep: bin/.built  ## [SWEEP=name] what params.yaml wants compared, tabulated
 	bin/track sweep
 
 accept: bin/.built  ## STAGE=train: its code changed without changing what it computes
-	bin/track accept "$$STAGE"
+	bin/track accept $${STAGE:+"$$STAGE"}
 
 publish: bin/.built  ## [HALF=1] the current model to models/published/DATASET/
 	bin/track publish

@@ -63,7 +63,7 @@ echo "$*" >>`+filepath.Join(folder, "installed"))
 		program("sudo", `exec "$@"`)
 	}
 	command := exec.Command("/bin/sh", "setup.sh")
-	command.Env = []string{"PATH=" + folder}
+	command.Env = []string{"PATH=" + folder, "GPU=0"}
 	if m.ci {
 		command.Env = append(command.Env, "CI=true")
 	}

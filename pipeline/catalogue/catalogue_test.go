@@ -328,12 +328,13 @@ func TestExploration(t *testing.T) {
 }
 
 func TestModifiedZScores(t *testing.T) {
-	// Median 3, deviations 2 1 0 1 2 97: their median is 1.5; above the median
-	// they are 0 1 2 97, so the same.
+	// Median 3.5, deviations 2.5 1.5 0.5 0.5 1.5 96.5: their median is 1.5, below
+	// the median and above it too.
 	values := []float64{1, 2, 3, 4, 5, 100}
-	scores := modifiedZScores(values)
-	if want := 0.6745 * 96.5 / 1.5; math.Abs(scores[5]-want) > 0.3*want || math.Abs(scores[0]) > 1.5 {
-		t.Error(scores)
+	for i, score := range modifiedZScores(values) {
+		if want := 0.6745 * (values[i] - 3.5) / 1.5; math.Abs(score-want) > 1e-9 {
+			t.Errorf("the score of %g is %g, want %g", values[i], score, want)
+		}
 	}
 	if scores := modifiedZScores([]float64{5, 5, 5, 5}); slices.Max(scores) != 0 || slices.Min(scores) != 0 {
 		t.Error("equal values have outliers:", scores)

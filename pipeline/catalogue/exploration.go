@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"catdog/pipeline/artifact"
 	"catdog/pipeline/photo"
 )
 
@@ -66,8 +67,9 @@ type Input struct {
 	// MedianWidth and MedianHeight are of the median image.
 	MedianWidth  float64 `json:"median_width"`
 	MedianHeight float64 `json:"median_height"`
-	// BestAspect is the aspect ratio (width / height) of an input that photos are
-	// stretched least to on average: that of the photo in the middle.
+	// BestAspect is the aspect ratio (width / height) of an input that the
+	// logarithms of photos' are least away from on average: that of the photo in
+	// the middle.
 	BestAspect float64 `json:"best_aspect"`
 	Fits       []Fit   `json:"fits"`
 	Sizes      []Size  `json:"sizes"`
@@ -165,7 +167,7 @@ func classes(rows []Row) []string {
 
 func statistics(class string, rows []Row) Statistics {
 	return Statistics{
-		Class: class, Photos: len(rows),
+		Class: artifact.EscapePath(class), Photos: len(rows),
 		Width:  quartiles(rows, func(r Row) float64 { return float64(r.Width) }),
 		Height: quartiles(rows, func(r Row) float64 { return float64(r.Height) }),
 		Aspect: quartiles(rows, aspect),

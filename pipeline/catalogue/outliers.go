@@ -61,7 +61,8 @@ func findOutliers(rows []Row, threshold float64) []outlier {
 // modifiedZScores are robust distances from the median (B. Iglewicz and D.
 // Hoaglin, How to Detect and Handle Outliers, 1993, section 3.3): in standard
 // deviations if the values were normally distributed, and moved neither by the
-// outliers' number, up to half, nor by how far out they are. Photos' sizes are
+// outliers' number, up to half (a quarter, where all lie on one side), nor by how
+// far out they are. Photos' sizes are
 // skewed (many at a site's largest size, a long tail below), so the deviation is
 // the median one of all values or, if larger, of those on the same side. Where
 // more than half of the values are equal, the mean absolute deviation takes its

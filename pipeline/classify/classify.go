@@ -91,7 +91,7 @@ func Run(ctx context.Context, o Options, out io.Writer, reporter *progress.Repor
 	if err != nil {
 		return err
 	}
-	photos, closePhotos, err := files(o.Photos)
+	photos, closePhotos, err := files(o.Photos, o.Project.Params.Fetch.Limits.Ratio)
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func TestRun(t *testing.T) {
 	put(t, "photos/.hidden/red.jpg", red)
 	put(t, "photos/notes\n.txt", []byte("These are words.\n"))
 	put(t, "more.zip", archive(t, map[string][]byte{
-		"x/green.jpg": plain(t, "jpeg", color.RGBA{20, 220, 20, 255}), "__MACOSX/x/._green.jpg": {0}, "../../etc/red.jpg": red,
+		"x/bomb.jpg": make([]byte, 1<<20), "x/green.jpg": plain(t, "jpeg", color.RGBA{20, 220, 20, 255}), "__MACOSX/x/._green.jpg": {0}, "../../etc/red.jpg": red,
 	}))
 
 	var out strings.Builder
@@ -170,8 +170,9 @@ func TestRun(t *testing.T) {
 		"photos/empty.jpg      -          left out, empty",
 		"photos/notes%0A.txt   -          left out, not-an-image",
 		"more.zip/etc/red.jpg  red        ",
+		`more.zip/x/bomb.jpg   -          left out, entry "x/bomb.jpg" unpacks from `,
 		"more.zip/x/green.jpg  green      ",
-		"7 photos: 2 red, 1 green, 1 blue, 3 left out",
+		"8 photos: 2 red, 1 green, 1 blue, 4 left out",
 		"",
 	} {
 		if i >= len(table) || !strings.HasPrefix(table[i], want) {

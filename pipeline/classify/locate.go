@@ -16,9 +16,6 @@ import (
 	"catdog/pipeline/stage"
 )
 
-// published holds the models that are committed, a folder a data set.
-const published = "models/published"
-
 // Locate is the folder of the model to use: the one that is named, if any;
 // else the current one of the data set and experiment, else the one published
 // for the data set, else the best one published. Where no data set is named
@@ -38,14 +35,14 @@ func Locate(named string, dataset bool, project *stage.Project) (folder string, 
 	if folder, err := current(project); folder != "" || err != nil {
 		return folder, err
 	}
-	own := filepath.Join(published, project.Params.PublishedName())
+	own := filepath.Join(stage.PublishedFolder, project.Params.PublishedName())
 	if _, err := os.Stat(filepath.Join(own, model.FileName)); err == nil {
 		return own, nil
 	}
 	if folder, err = bestPublished(); folder != "" || err != nil {
 		return folder, err
 	}
-	return "", fmt.Errorf("there is no model of %s yet and none in %s: train one with make, or name one: MODEL=folder", project.Params.Dataset, published)
+	return "", fmt.Errorf("there is no model of %s yet and none in %s: train one with make, or name one: MODEL=folder", project.Params.Dataset, stage.PublishedFolder)
 }
 
 // current is the data set's and experiment's model, "" if there is none.
@@ -75,7 +72,7 @@ func current(project *stage.Project) (folder string, err error) {
 // metrics beside it say (the first by name of equals and of those that have
 // none); "" if there is none.
 func bestPublished() (string, error) {
-	found, err := filepath.Glob(filepath.Join(published, "*", model.FileName))
+	found, err := filepath.Glob(filepath.Join(stage.PublishedFolder, "*", model.FileName))
 	best, highest := "", -1.0
 	for _, name := range found {
 		folder := filepath.Dir(name)
@@ -114,7 +111,7 @@ func measured(folder string, m *model.Model) *evaluate.Metrics {
 	}
 	for _, name := range candidates {
 		metrics, err := readMetrics(name)
-		if err == nil && (metrics.Model.Digest == m.SHA256 || metrics.Model.Digest == m.RoundedFrom) {
+		if err == nil && (metrics.Model.Digest == m.SHA256 || m.RoundedFrom != "" && metrics.Model.Digest == m.RoundedFrom) {
 			return metrics
 		}
 	}

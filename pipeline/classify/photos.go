@@ -2,6 +2,7 @@ package classify
 
 import (
 	"archive/zip"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/photo"
+	"catdog/pipeline/source"
 )
 
 // A file is a photo to be classified, on disk or in a zip.
@@ -25,9 +27,10 @@ type file struct {
 }
 
 // files are the photos that paths name: files, all files below folders, and
-// all in zips, sorted by name within each. Hidden ones are left out. The zips
-// are open until close is called.
-func files(paths []string) (all []file, close func() error, err error) {
+// all in zips, sorted by name within each. Hidden ones are left out, and what is
+// packed in a zip more than ratio to one is not read. The zips are open until
+// close is called.
+func files(paths []string, ratio int) (all []file, close func() error, err error) {
 	var archives []io.Closer
 	close = func() error {
 		var failed []error
@@ -52,7 +55,7 @@ func files(paths []string) (all []file, close func() error, err error) {
 				break
 			}
 			archives = append(archives, archive)
-			found = inArchive(name, archive.File)
+			found = inArchive(name, info.Size(), archive.File, ratio)
 		default:
 			found = []file{onDisk(name, info.Size())}
 		}
@@ -91,7 +94,7 @@ func inFolder(folder string) (found []file, err error) {
 	return found, nil
 }
 
-func inArchive(archive string, entries []*zip.File) (found []file) {
+func inArchive(archive string, archiveSize int64, entries []*zip.File, ratio int) (found []file) {
 	for _, entry := range entries {
 		parts := strings.Split(strings.TrimSuffix(entry.Name, "/"), "/")
 		if !entry.Mode().IsRegular() || slices.ContainsFunc(parts, hidden) || parts[0] == "__MACOSX" {
@@ -103,6 +106,9 @@ func inArchive(archive string, entries []*zip.File) (found []file) {
 			open: func() (io.ReadCloser, error) {
 				if entry.Flags&1 != 0 {
 					return nil, errors.New("encrypted")
+				}
+				if err := source.CheckPacked(entry, archiveSize, ratio); err != nil {
+					return nil, err
 				}
 				return entry.Open()
 			},
@@ -123,9 +129,17 @@ func (f file) read(pool *photo.Pool) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	content, err := io.ReadAll(io.LimitReader(in, f.size+1))
-	if err == nil && int64(len(content)) > f.size {
+	var content bytes.Buffer
+	if _, err := io.CopyN(&content, in, min(f.size, photo.HeadLength)); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if rejection := photo.Recognise(content.Bytes()); rejection != nil {
+		return nil, rejection // before memory is taken for all of it
+	}
+	content.Grow(int(f.size) + bytes.MinRead)
+	_, err = content.ReadFrom(io.LimitReader(in, f.size+1-int64(content.Len())))
+	if err == nil && int64(content.Len()) > f.size {
 		err = fmt.Errorf("longer than the %d bytes that it should have", f.size)
 	}
-	return content, err
+	return content.Bytes(), err
 }

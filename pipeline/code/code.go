@@ -57,9 +57,10 @@ type module struct {
 }
 
 // Digests are the digests of the named stages' code, each in stages/NAME, as
-// built with the build tags, which count by the files that they choose. libraries are the versions of what is linked that
-// is not a Go module, by the import that brings it in: a package that has the
-// word in its cgo flags (#cgo LDFLAGS: -ldnnl, #cgo pkg-config: vips).
+// built with the build tags, which count by the files that they choose.
+// libraries are the versions of what is linked that is not a Go module, by the
+// word that a package, ours or a module's, has in its cgo flags (#cgo LDFLAGS:
+// -ldnnl, #cgo pkg-config: vips).
 func Digests(stages []string, tags string, libraries map[string]string) (map[string]string, error) {
 	arguments := []string{"list", "-deps", "-json=ImportPath,Name,Dir,Standard,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,EmbedFiles,Imports", "-tags=" + tags}
 	for _, stage := range stages {
@@ -121,27 +122,35 @@ func addStage(sum hash.Hash, main string, packages map[string]*listed, skip map[
 	reached := reach(main, sources)
 	for _, path := range slices.Sorted(maps.Keys(closure)) {
 		p := packages[path]
-		if sources[path] == nil {
-			if err := addModule(sum, p); err != nil {
-				return err
-			}
+		var err error
+		switch {
+		case sources[path] == nil:
+			err = addModule(sum, p)
+		case len(reached[path]) == 0:
 			continue
+		default:
+			fmt.Fprintf(sum, "package %s\n%s\n", path, strings.Join(slices.Sorted(maps.Keys(reached[path])), "\n"))
+			err = addFiles(sum, p, p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles)
 		}
-		if len(reached[path]) == 0 {
-			continue
-		}
-		fmt.Fprintf(sum, "package %s\n%s\n", path, strings.Join(slices.Sorted(maps.Keys(reached[path])), "\n"))
-		if err := addFiles(sum, p, p.CFiles, p.CXXFiles, p.HFiles, p.SFiles, p.EmbedFiles); err != nil {
-			return err
-		}
-		linked, err := links(p)
 		if err != nil {
 			return err
 		}
-		for _, word := range slices.Sorted(maps.Keys(libraries)) {
-			if slices.Contains(linked, word) {
-				fmt.Fprintf(sum, "library %s %s\n", word, libraries[word])
-			}
+		if err := addLibraries(sum, p, libraries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addLibraries hashes the versions of the C libraries that a package links.
+func addLibraries(sum hash.Hash, p *listed, libraries map[string]string) error {
+	linked, err := links(p)
+	if err != nil {
+		return err
+	}
+	for _, word := range slices.Sorted(maps.Keys(libraries)) {
+		if slices.Contains(linked, word) {
+			fmt.Fprintf(sum, "library %s %s\n", word, libraries[word])
 		}
 	}
 	return nil

@@ -162,6 +162,32 @@ func TestWhichPackagesCount(t *testing.T) {
 }
 
 // TestReplacedModule: what go.mod puts in a module's place counts.
+// Another version of a C library changes the code of the stages that link it,
+// be it by a package of ours or of a module.
+func TestLibrariesOfStages(t *testing.T) {
+	t.Chdir("../..")
+	names := []string{"fetch", "explore", "resize", "pack", "train", "evaluate", "report"}
+	digests := func(changed string) map[string]string {
+		t.Helper()
+		libraries := map[string]string{"vips": "1", "libjpeg": "1", "dnnl": "1"}
+		libraries[changed] = "2"
+		all, err := Digests(names, "", libraries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	base := digests("none")
+	for library, want := range map[string][]string{
+		"vips": {"explore", "resize"}, "libjpeg": {"explore", "resize"}, "dnnl": {"train", "evaluate"},
+	} {
+		changed := digests(library)
+		if got := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return changed[name] == base[name] }); !slices.Equal(got, want) {
+			t.Errorf("another %s changes the code of %v, want %v", library, got, want)
+		}
+	}
+}
+
 func TestReplacedModule(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write := func(name, content string) {

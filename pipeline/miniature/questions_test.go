@@ -76,12 +76,24 @@ func TestVerify(t *testing.T) {
 	t.Parallel()
 	p := committed(t)
 	wants(t, ask(t, p, "verify"), `^reports/sample/64px: all \d+ committed files are what this checkout gives, to the byte$`)
+	refused := func(what string) {
+		t.Helper()
+		answer := p.Make("verify") // make puts the working tree right
+		if answer.Status != 2 || !strings.Contains(answer.Errors, "verify: the reports of HEAD are not what this checkout gives: reports/sample/64px/"+what+"\n") {
+			t.Errorf("%s: %d %q", what, answer.Status, answer.Errors)
+		}
+		git(t, p, "add", "reports")
+		git(t, p, "commit", "-q", "-m", "The truth")
+	}
 	edit(t, p, "reports/sample/64px/exploration.json", `"cat"`, `"cow"`)
 	git(t, p, "commit", "-q", "-a", "-m", "A lie")
-	answer := p.Make("verify")
-	if answer.Status != 2 || !strings.Contains(answer.Errors, "verify: the reports of HEAD are not what this checkout gives: reports/sample/64px/exploration.json") {
-		t.Errorf("a wrong exploration: %d %q", answer.Status, answer.Errors)
-	}
+	refused("exploration.json")
+	edit(t, p, "reports/sample/64px/report.md", "# ", "## ")
+	git(t, p, "commit", "-q", "-a", "-m", "Other words")
+	refused("report.md")
+	git(t, p, "rm", "-q", "--cached", "reports/sample/64px/report.md")
+	git(t, p, "commit", "-q", "-m", "No words")
+	refused("report.md (not committed)")
 	edit(t, p, "reports/sample/64px/metrics.json", `"loss": `, `"loss": 1`)
 	git(t, p, "commit", "-q", "-a", "-m", "Rounding elsewhere")
 	wants(t, ask(t, p, "verify"), `^reports/sample/64px: \d+ committed files .* to the byte; 1 come from training and differ within its tolerance \(reports/sample/64px/metrics.json\)$`)
@@ -123,6 +135,34 @@ func TestHistoryAndParametersBringAVersionBack(t *testing.T) {
 	}
 	if answer := p.Make("params", "KEY=zz"); answer.Status == 0 {
 		t.Error("an unknown key is answered with status 0")
+	}
+}
+
+func TestWrongUsageOfTrack(t *testing.T) {
+	t.Parallel()
+	p := project(t)
+	for words, want := range map[string]string{
+		"":            "usage: track accept|",
+		"nothing":     "usage: track accept|",
+		"status now":  "",
+		"gc now":      "usage: track accept|",
+		"accept":      "accept: which stage?",
+		"params":      "params: which version?",
+		"accept sing": `accept: "sing" is not a stage`,
+	} {
+		status := 2
+		if words == "accept sing" {
+			status = 1
+		} else if want == "" {
+			status = 0
+		}
+		answer := p.Run("bin/track", strings.Fields(words)...)
+		if answer.Status != status || !strings.HasPrefix(answer.Errors, want) {
+			t.Errorf("track %s: %d %q", words, answer.Status, answer.Errors)
+		}
+	}
+	if answer := p.Make("accept"); !strings.Contains(answer.Errors, "accept: which stage? make accept STAGE=train") {
+		t.Errorf("make accept: %q", answer.Errors)
 	}
 }
 

@@ -61,7 +61,8 @@ type Stored struct {
 }
 
 // Input is how a stored image becomes the network's input: the centre of that
-// size, (value/255 − mean)/std for each of the channels R, G, B. It may be
+// size or, where that is less than 5/6 of the image's sides, 5/6 of them
+// resampled; (value/255 − mean)/std for each of the channels R, G, B. It may be
 // larger than what the network was trained on (Network's size), where its head
 // pools over all positions.
 type Input struct {

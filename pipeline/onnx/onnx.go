@@ -4,10 +4,10 @@
 package onnx
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/model"
@@ -63,8 +63,9 @@ func Encode(m *model.Model) ([]byte, error) {
 
 func metadata(info model.Info) [][2]string {
 	s := info.Stored
+	classes, _ := json.Marshal(info.Classes) // a list of texts always can be
 	return [][2]string{
-		{"classes", strings.Join(info.Classes, ",")},
+		{"classes", string(classes)},
 		{"opset", fmt.Sprint(Opset)},
 		{"input", fmt.Sprintf("images: uint8, N×%d×%d×3, RGB 0–255", s.Height, s.Width)},
 		{"outputs", "logits, probabilities: float32, N×classes"},

@@ -99,7 +99,7 @@ func TestRuntimeAgrees(t *testing.T) {
 			if err := json.Unmarshal(output, &got); err != nil {
 				t.Fatal(err)
 			}
-			if got.Metadata["classes"] != "cat,dog,owl" || got.Metadata["opset"] != "17" || got.Metadata["preprocessing"] == "" {
+			if got.Metadata["classes"] != `["cat","dog","owl"]` || got.Metadata["opset"] != "17" || got.Metadata["preprocessing"] == "" {
 				t.Errorf("metadata %v", got.Metadata)
 			}
 			for i := range want {

@@ -4,7 +4,8 @@
 // The file has one row an image, sorted by path, in record batches of about
 // 8 MB:
 //
-//	path    utf8                  slash-separated, within the raw folder
+//	path    utf8                  slash-separated, within the raw folder, as
+//	                              artifact.EscapePath writes it; classes too
 //	class   uint16                index into the metadata's classes
 //	split   uint8                 0 train, 1 validation, 2 test
 //	pixels  fixed_size_binary     H·W·3 bytes: rows from the top, RGB, uint8
@@ -17,6 +18,8 @@
 //	splits         JSON list of names
 //	height, width  decimal
 //	mean, std      JSON lists: of the train split's red, green and blue, in 0…1
+//	mode           stretch, crop or pad, as the images were resized
+//	background     JSON list: the RGB under transparency and around padded ones
 //	origin         digest of what the pack was made from
 package pack
 

@@ -74,7 +74,7 @@ func (d *document) checkOverlays(node *yaml.Node, kind string) error {
 		for key, value := range d.pairs(overlay) {
 			switch {
 			case kind == "datasets" && key.Value == "experiment":
-				if value.Kind != yaml.ScalarNode {
+				if value.Tag != "!!str" {
 					return d.wrong(value, path+".experiment", "an experiment's name")
 				}
 				continue
@@ -158,14 +158,16 @@ func violation(node *yaml.Node, field reflect.StructField) string {
 	switch kind {
 	case reflect.Int:
 		allowed := "a whole number" + between(minimum, maximum)
-		value, err := strconv.ParseInt(node.Value, 10, 64)
-		if !ok || node.Tag != "!!int" || err != nil || float64(value) < minimum || float64(value) > maximum {
+		if !ok || !whole(node) {
+			return allowed
+		}
+		if value, err := strconv.ParseInt(node.Value, 10, 64); err != nil || float64(value) < minimum || float64(value) > maximum {
 			return allowed
 		}
 	case reflect.Float64:
 		allowed := "a number" + between(minimum, maximum)
 		value, err := strconv.ParseFloat(node.Value, 64)
-		if !ok || node.Tag != "!!int" && node.Tag != "!!float" || err != nil || math.IsNaN(value) || value < minimum || value > maximum {
+		if !ok || !whole(node) && node.Tag != "!!float" || err != nil || math.IsNaN(value) || value < minimum || value > maximum {
 			return allowed
 		}
 	case reflect.Bool:
@@ -182,6 +184,13 @@ func violation(node *yaml.Node, field reflect.StructField) string {
 		}
 	}
 	return ""
+}
+
+// whole says whether a node is a whole number as people write it; YAML takes 010
+// for eight.
+func whole(node *yaml.Node) bool {
+	digits := strings.TrimPrefix(node.Value, "-")
+	return node.Tag == "!!int" && strings.Trim(digits, "0123456789") == "" && (digits == "0" || digits[0] != '0')
 }
 
 var plural = map[reflect.Kind]string{reflect.Int: "whole numbers", reflect.Float64: "numbers", reflect.String: "texts"}

@@ -91,6 +91,9 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"[128, 128, 128]", "[128, 128]", "allowed is a list of 3 whole numbers from 0 to 255"},
 		{"[128, 128, 128]", "[128, 128, 300]", "allowed is a list of 3 whole numbers from 0 to 255"},
 		{"explore: ", "explor: ", "explor is not a key; did you mean explore?"},
+		{"    experiment: quick", "    experiment: 128", `datasets.sample.experiment is "128"; allowed is an experiment's name`},
+		{"  epochs: 100 ", "  epochs: 010 ", `train.epochs is "010"; allowed is a whole number`},
+		{"    weight_decay: 0.05", "    weight_decay: 010", `train.optimizer.weight_decay is "010"; allowed is a number`},
 		{"    experiment: quick", "    experimnt: quick", "did you mean datasets.sample.experiment?"},
 		{"      epochs: 8", "      epochs: -8", `experiments.quick.train.epochs is "-8"`},
 		{"  64px: {}", "  64px: {fetch: {}}", "experiments share their data set's photos"},
@@ -241,6 +244,7 @@ func TestSweeps(t *testing.T) {
 	}
 	for sweep, complaint := range map[string]string{
 		"  x: {grid: {train.sed: [1]}}\n":                   "train.sed is not a key; did you mean train.seed?",
+		"  x: {grid: {train.seed: [1, 2, 1]}}\n":            `sweeps.x.grid.train.seed is "1"; allowed is a list of different values`,
 		"  x: {grid: {train.epochs: [-1]}}\n":               `train.epochs is "-1"; allowed is a whole number from 0 to 100000`,
 		"  x: {grid: {train.epochs: 3}}\n":                  `sweeps.x.grid.train.epochs is "3"; allowed is a list of values`,
 		"  x: {grid: {train: [1]}}\n":                       "not a key with a value",

@@ -4,6 +4,9 @@ package params
 // `min` and `max` for numbers (inclusive) and lengths' elements, `enum` for
 // words. What each key means is written in params.yaml itself, beside it.
 
+// FromDrawn, alone in Fetch.From, asks for the drawn sample.
+const FromDrawn = "drawn"
+
 // Fetch says where a data set's photos come from.
 type Fetch struct {
 	From   []string `yaml:"from"`
@@ -69,7 +72,7 @@ type Train struct {
 // when it is validated.
 const (
 	Whole  = "whole"  // all of it, which may be larger than the network's input in training
-	Centre = "centre" // as much of its centre as is trained on
+	Centre = "centre" // the centre, as large as the network's input in training, but at least 5/6 of the sides
 )
 
 // EngineKeys are the keys of section train of which only what they come to on a

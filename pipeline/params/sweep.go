@@ -88,10 +88,9 @@ func (d *document) sweep(path string, node *yaml.Node) (sweep Sweep, err error) 
 		case "variants":
 			sweep.Variants, err = d.variants(at, value)
 		case "test":
-			if value.Tag != "!!bool" {
+			if value.Tag != "!!bool" || value.Decode(&sweep.Test) != nil {
 				err = d.wrong(value, at, "true or false")
 			}
-			sweep.Test = value.Value == "true"
 		default:
 			err = d.unknown(key, path, []string{"grid", "variants", "test"})
 		}
@@ -124,6 +123,9 @@ func (d *document) grid(path string, node *yaml.Node) ([]Axis, error) {
 			override, err := d.override(path, key, value)
 			if err != nil {
 				return nil, err
+			}
+			if slices.Contains(axis.Values, override.Value) {
+				return nil, d.wrong(value, name, "a list of different values")
 			}
 			axis.Values = append(axis.Values, override.Value)
 		}

@@ -152,19 +152,36 @@ func prefix(magics ...string) func(data []byte) bool {
 }
 
 func isSVG(data []byte) bool {
-	start := bytes.TrimLeft(data[:min(len(data), 1000)], "\ufeff \t\r\n")
+	start := bytes.TrimLeft(data[:min(len(data), HeadLength)], "\ufeff \t\r\n")
 	return bytes.HasPrefix(start, []byte("<svg")) ||
 		bytes.HasPrefix(start, []byte("<?xml")) && bytes.Contains(start, []byte("<svg"))
 }
 
+// HeadLength is how many bytes at a file's beginning tell its format.
+const HeadLength = 1000
+
+// Recognise rejects a file whose first HeadLength bytes, or all that it has, are
+// of no format that is let in.
+func Recognise(head []byte) *Rejection {
+	_, rejection := recognise(head)
+	return rejection
+}
+
 // recognise is the format of a file, nil if it is none that is known.
-func recognise(data []byte) *format {
-	for i := range formats {
-		if formats[i].magic(data) {
-			return &formats[i]
-		}
+func recognise(data []byte) (*format, *Rejection) {
+	if len(data) == 0 {
+		return nil, reject(Empty, "0 bytes")
 	}
-	return nil
+	for i := range formats {
+		if !formats[i].magic(data) {
+			continue
+		}
+		if formats[i].header == nil {
+			return &formats[i], reject(Unsupported, "%s is not let in", formats[i].name)
+		}
+		return &formats[i], nil
+	}
+	return nil, reject(NotAnImage, "starts with %q", data[:min(len(data), 8)])
 }
 
 // Check reads all of a file and says what it is and whether it is whole. It
@@ -188,18 +205,14 @@ func check(data []byte, limits Limits) (Info, *Rejection) {
 
 // examine is all of the check but for libvips' part.
 func examine(data []byte, limits Limits) (info Info, head header, rejection *Rejection) {
-	if len(data) == 0 {
-		return info, head, reject(Empty, "0 bytes")
+	format, rejection := recognise(data)
+	if format != nil {
+		info.Format = format.name
 	}
-	format := recognise(data)
-	if format == nil {
-		return info, head, reject(NotAnImage, "starts with %q", data[:min(len(data), 8)])
+	if rejection != nil {
+		return info, head, rejection
 	}
-	info.Format = format.name
-	switch {
-	case format.header == nil:
-		return info, head, reject(Unsupported, "%s is not let in", format.name)
-	case format.check == nil && !limits.Unverified:
+	if format.check == nil && !limits.Unverified {
 		return info, head, reject(Unsupported, "%s cannot be checked for damage", format.name)
 	}
 	if head, rejection = format.header(data); rejection != nil {

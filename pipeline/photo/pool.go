@@ -67,7 +67,7 @@ func (p *Pool) Check(ctx context.Context, data []byte) (Info, error) {
 	var rejection *Rejection
 	if errors.As(err, &rejection) {
 		info := Info{Problem: rejection.Problem, Detail: rejection.Detail}
-		if format := recognise(data); format != nil {
+		if format, _ := recognise(data); format != nil {
 			info.Format = format.name
 		}
 		return info, nil

@@ -254,5 +254,7 @@ func TestMutatedFiles(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d accepted", accepted)
+	if accepted == 0 {
+		t.Error("no mutated file was let in, so none was resized")
+	}
 }

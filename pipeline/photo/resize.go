@@ -46,9 +46,9 @@ func Resize(data []byte, target Target) ([]byte, error) {
 }
 
 func resize(data []byte, target Target) ([]byte, *Rejection) {
-	format := recognise(data)
-	if format == nil || format.header == nil {
-		return nil, reject(Unsupported, "not a format that is let in")
+	format, rejection := recognise(data)
+	if rejection != nil {
+		return nil, rejection
 	}
 	head, rejection := format.header(data)
 	if rejection != nil {

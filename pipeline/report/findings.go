@@ -23,7 +23,6 @@ type findings struct {
 	drawn       bool // the photos are the program's own drawings
 	exploration *exploration
 	rejected    [][]string // path, problem, detail; of explore and of resize
-	copies      [][]string // sha256, copies, classes, class, path
 	outliers    [][]string // path, class, width, height, measure, score
 	packed      *packed
 	conflicts   [][]string // path, class, …
@@ -118,7 +117,6 @@ func read(job *stage.Job) (*findings, error) {
 		}
 	}
 	from.json("explore", "exploration.json", &f.exploration)
-	f.copies = from.csv("explore", "copies.csv", 5)
 	f.outliers = from.csv("explore", "outliers.csv", 6)
 	f.rejected = merged(from.csv("explore", "rejected.csv", 3), from.csv("resize", "rejected.csv", 3))
 	from.json("pack", "pack.json", &f.packed)

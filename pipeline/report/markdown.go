@@ -40,10 +40,7 @@ func (d *document) table(align string, header []string, rows [][]string) {
 
 // block writes text as it stands, in a fence that it cannot close.
 func (d *document) block(language, text string) {
-	fence := "```"
-	for strings.Contains(text, fence) {
-		fence += "`"
-	}
+	fence := fence(text, "```")
 	d.paragraph("%s%s\n%s\n%s", fence, language, strings.TrimRight(text, "\n"), fence)
 }
 
@@ -66,7 +63,16 @@ func code(word string) string {
 	if !strings.Contains(word, "`") {
 		return "`" + word + "`"
 	}
-	return "`` " + strings.ReplaceAll(word, "``", "` `") + " ``"
+	fence := fence(word, "``")
+	return fence + " " + word + " " + fence
+}
+
+// fence is at least so many backticks, and more than the text has in a row.
+func fence(text, least string) string {
+	for strings.Contains(text, least) {
+		least += "`"
+	}
+	return least
 }
 
 // plain writes words, e.g. a class's name, so that no sign in them is Markdown.

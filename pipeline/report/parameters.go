@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -36,7 +37,7 @@ func engineKeys() []string {
 // resolved writes the sections as params.yaml does, lists on one line. Where
 // the photos lay is nobody's business but their owner's.
 func resolved(sections params.Sections) (string, error) {
-	if from := sections.Fetch.From; len(from) != 1 || from[0] != "drawn" {
+	if !slices.Equal(sections.Fetch.From, []string{params.FromDrawn}) {
 		sections.Fetch.From = []string{}
 	}
 	var node yaml.Node

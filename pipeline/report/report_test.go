@@ -123,11 +123,31 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// Whatever a file's name is, it stays a word: no tag in it becomes one of the
+// page's.
+func TestNamesAreNoMarkup(t *testing.T) {
+	const tag = "<img src=x onerror=alert(1)>"
+	for _, around := range []string{"", "`", "``", "```", "````", "` ``", "|", "`|`", "\\`", "\n", "\r\n\r\n"} {
+		name := "cat/" + around + tag + around + ".jpg"
+		var d document
+		d.table("l", []string{"photo"}, [][]string{{code(name)}})
+		d.paragraph("Left out: %s", code(name))
+		d.paragraph("Classes: %s", plain(name))
+		html, err := page("names", d.Bytes(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(html), "<img") {
+			t.Errorf("%q is markup:\n%s", name, html)
+		}
+	}
+}
+
 // Every file but metrics.json may be missing; the report says so and is
 // written all the same.
 func TestMissingFiles(t *testing.T) {
 	for _, name := range []string{
-		"explore/exploration.json", "explore/copies.csv", "explore/outliers.csv", "explore/rejected.csv", "resize/rejected.csv",
+		"explore/exploration.json", "explore/outliers.csv", "explore/rejected.csv", "resize/rejected.csv",
 		"pack/pack.json", "pack/conflicts.csv", "train/history.csv", "train/hyperparameters.json", "train/summary.txt", "train/network.svg",
 		"evaluate/mistakes.csv", "evaluate/figures/roc.svg",
 	} {
@@ -137,7 +157,7 @@ func TestMissingFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := written(t, job, "report.md")
-		if name != "explore/copies.csv" && !strings.Contains(text, of+" left no `"+file+"`") {
+		if !strings.Contains(text, of+" left no `"+file+"`") {
 			t.Errorf("the report does not say that %s is missing", name)
 		}
 	}

@@ -51,7 +51,10 @@ func readZip(name string, limits params.Limits) (_ *collection, err error) {
 	}
 	c := &collection{label: filepath.Base(name), archive: true, close: file.Close}
 	for _, f := range reader.File {
-		clean, err := checkEntry(f, limits)
+		clean, err := checkEntry(f)
+		if err == nil {
+			err = CheckPacked(f, info.Size(), limits.Ratio)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +112,7 @@ func checkWhole(file io.ReaderAt, size int64) error {
 }
 
 // checkEntry is the cleaned path of an entry that may be unpacked.
-func checkEntry(f *zip.File, limits params.Limits) (string, error) {
+func checkEntry(f *zip.File) (string, error) {
 	name := f.Name
 	const creatorFAT, creatorNTFS = 0, 10
 	if creator := f.CreatorVersion >> 8; (creator == creatorFAT || creator == creatorNTFS) && !strings.Contains(name, "/") {
@@ -135,10 +138,19 @@ func checkEntry(f *zip.File, limits params.Limits) (string, error) {
 	case !mode.IsDir() && !mode.IsRegular():
 		return "", fmt.Errorf("entry %q is not a regular file", f.Name)
 	}
-	if f.UncompressedSize64 >= ratioFrom && f.UncompressedSize64/uint64(limits.Ratio) >= max(f.CompressedSize64, 1) {
-		return "", fmt.Errorf("entry %q unpacks from %d to %d bytes, more than %d to one (fetch.limits.ratio)", f.Name, f.CompressedSize64, f.UncompressedSize64, limits.Ratio)
-	}
 	return path.Clean(name), nil
+}
+
+// CheckPacked refuses an entry that unpacks to more than ratio times its packed
+// size, or claims to be packed into more bytes than its archive has.
+func CheckPacked(f *zip.File, archiveSize int64, ratio int) error {
+	switch {
+	case f.CompressedSize64 > uint64(archiveSize):
+		return fmt.Errorf("entry %q claims %d packed bytes, the archive has %d", f.Name, f.CompressedSize64, archiveSize)
+	case f.UncompressedSize64 >= ratioFrom && f.UncompressedSize64/uint64(ratio) >= max(f.CompressedSize64, 1):
+		return fmt.Errorf("entry %q unpacks from %d to %d bytes, more than %d to one (fetch.limits.ratio)", f.Name, f.CompressedSize64, f.UncompressedSize64, ratio)
+	}
+	return nil
 }
 
 // checkOverlaps refuses archives whose entries share packed bytes, as those do

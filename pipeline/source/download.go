@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// attempts is how often in a row a download may be cut without a byte having
-	// come before it is given up.
+	// attempts is how often in a row a download may be cut without a new byte
+	// having come before it is given up.
 	attempts = 4
 	// silence is how long a server may send nothing before it counts as a cut.
 	silence = 60 * time.Second
 )
 
-// pause is how long to wait after a cut; longer after each that brought nothing.
+// pause is how long to wait after a cut; longer after each that brought nothing new.
 var pause = time.Second
 
 var sha256Fragment = regexp.MustCompile(`^sha256=([0-9a-fA-F]{64})$`)
@@ -89,15 +89,16 @@ func (d *downloaded) receive(ctx context.Context, reporter *progress.Reporter, a
 		return err
 	}
 	defer file.Close()
+	var longest int64 // what a server that starts anew has sent before brings nothing
 	for fruitless := 0; ; {
-		came, done, err := request(ctx, reporter, address, file, limits)
+		length, done, err := request(ctx, reporter, address, file, limits)
 		switch {
 		case done:
 			return file.Close()
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case came > 0:
-			fruitless = 0
+		case length > longest:
+			fruitless, longest = 0, length
 		default:
 			fruitless++
 		}
@@ -118,9 +119,9 @@ type refusal struct{ text string }
 
 func (r *refusal) Error() string { return r.text }
 
-// request asks once for what is missing. It says how many bytes came and
-// whether that was the rest.
-func request(ctx context.Context, reporter *progress.Reporter, address *url.URL, file *os.File, limits params.Limits) (came int64, done bool, err error) {
+// request asks once for what is missing. It says how long the file is now, if
+// the server sent any of it, and whether that is all.
+func request(ctx context.Context, reporter *progress.Reporter, address *url.URL, file *os.File, limits params.Limits) (length int64, done bool, err error) {
 	have, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return 0, false, &refusal{err.Error()}
@@ -178,24 +179,24 @@ func request(ctx context.Context, reporter *progress.Reporter, address *url.URL,
 		watchdog.Reset(silence)
 		if n > 0 {
 			if _, err := file.Write(buffer[:n]); err != nil {
-				return came, false, &refusal{err.Error()}
+				return have, false, &refusal{err.Error()}
 			}
-			task.Add(int((have+came+int64(n))/1000 - (have+came)/1000))
-			came += int64(n)
-			if have+came > limit {
-				return came, false, tooLarge
+			task.Add(int((have+int64(n))/1000 - have/1000))
+			have += int64(n)
+			if have > limit {
+				return have, false, tooLarge
 			}
 		}
 		switch {
-		case err == io.EOF && (total < 0 || have+came == total):
-			return came, true, nil
+		case err == io.EOF && (total < 0 || have == total):
+			return have, true, nil
 		case err == io.EOF:
-			return came, false, io.ErrUnexpectedEOF
+			return have, false, io.ErrUnexpectedEOF
 		case err != nil:
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
-			return came, false, err
+			return have, false, err
 		}
 	}
 }

@@ -145,6 +145,7 @@ func TestURLsRefused(t *testing.T) {
 	data := zipped(t, nil)
 	good := serve(t, &flaky{data: data}, data)
 	missing := serve(t, http.NotFoundHandler(), data)
+	deaf := serve(t, &flaky{data: data, cuts: 1000, after: 100, ignores: true}, data)
 	broken := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }), data)
 	page := []byte("<html></html>")
 	for want, url := range map[string]string{
@@ -152,6 +153,7 @@ func TestURLsRefused(t *testing.T) {
 		"http://user:xxxxx@localhost: say what is ":  "http://user:secret@localhost#sha256=12",
 		"the server answered 404 Not Found":          missing,
 		"the server answered 502 Bad Gateway":        broken,
+		"unexpected EOF":                             deaf,
 		"larger than the 1 MB allowed (fetch.limits": serve(t, &flaky{data: make([]byte, 2_000_000)}, nil),
 		"neither a folder nor a zip":                 serve(t, &flaky{data: page}, page),
 	} {

@@ -29,9 +29,6 @@ import (
 	"catdog/pipeline/stage"
 )
 
-// fromDrawn is the word in fetch.from that asks for the drawn sample.
-const fromDrawn = "drawn"
-
 // A Record says what was fetched, by content: nothing in it depends on where
 // archives and folders lay.
 type Record struct {
@@ -73,9 +70,9 @@ func Run(ctx context.Context, job *stage.Job) (string, error) {
 	switch {
 	case len(fetch.From) == 0:
 		return "", fmt.Errorf("fetch: nobody said where the photos of %s come from: give FROM=\"a.zip b.zip\" or a folder, or set fetch.from in params.yaml", job.Params.Dataset)
-	case slices.Contains(fetch.From, fromDrawn) && len(fetch.From) > 1:
+	case slices.Contains(fetch.From, params.FromDrawn) && len(fetch.From) > 1:
 		return "", fmt.Errorf("fetch: drawn photos and others do not go together: %s", strings.Join(fetch.From, ", "))
-	case fetch.From[0] == fromDrawn:
+	case fetch.From[0] == params.FromDrawn:
 		record, err = drawSample(ctx, job)
 	default:
 		record, err = unpack(ctx, job)

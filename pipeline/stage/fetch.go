@@ -10,13 +10,12 @@ import (
 	"strings"
 
 	"catdog/pipeline/artifact"
+	"catdog/pipeline/params"
 )
-
-// drawnWord, where photos come from, asks for the drawn sample.
-const drawnWord = "drawn"
 
 // An origin is the part of fetch's record that decisions need.
 type origin struct {
+	Drawn    bool `json:"drawn"`
 	Archives []struct {
 		SHA256 string `json:"sha256"`
 	} `json:"archives"`
@@ -31,7 +30,16 @@ func (p *Project) wanted() []string {
 	return p.Params.Fetch.From
 }
 
-func (p *Project) drawn() bool { return slices.Equal(p.wanted(), []string{drawnWord}) }
+// originOf is what a record says; one that can't be read speaks of a person's
+// own photos.
+func originOf(current *artifact.Manifest) (recorded origin) {
+	if json.Unmarshal(current.Origin, &recorded) != nil {
+		return origin{}
+	}
+	return recorded
+}
+
+func (p *Project) drawn() bool { return slices.Equal(p.wanted(), []string{params.FromDrawn}) }
 
 // fetchRecipe: a drawn sample is made by parameters and code; photos of
 // people's own are what they are.
@@ -64,6 +72,8 @@ func (p *Project) fetchState(definition *Definition) (*State, error) {
 		state.Reasons = []string{p.Raw() + " is not recorded yet"}
 	case err != nil:
 		state.Reasons = []string{err.Error()}
+	case p.drawn() && !originOf(current).Drawn:
+		state.Reasons = []string{p.Raw() + " holds photos that were not drawn"}
 	case p.drawn():
 		state.Reasons = p.differences(definition, current, recipe)
 	default:
@@ -75,14 +85,11 @@ func (p *Project) fetchState(definition *Definition) (*State, error) {
 	return state, nil
 }
 
-// otherPhotos says whether the archives asked for are others than those that
-// the raw folder was filled from. Archives that are gone, and folders, are not
-// looked at: the photos are here.
+// otherPhotos says whether the archives asked for are others than those, if any,
+// that the raw folder was filled from. Archives that are gone, and folders, are
+// not looked at: the photos are here.
 func (p *Project) otherPhotos(current *artifact.Manifest) []string {
-	var recorded origin
-	if err := json.Unmarshal(current.Origin, &recorded); err != nil || len(recorded.Archives) == 0 {
-		return nil
-	}
+	archives := originOf(current).Archives
 	for _, from := range p.wanted() {
 		_, digest, isURL := strings.Cut(from, "#sha256=")
 		if !isURL {
@@ -97,7 +104,7 @@ func (p *Project) otherPhotos(current *artifact.Manifest) []string {
 			digest = file.SHA256
 		}
 		found := false
-		for _, archive := range recorded.Archives {
+		for _, archive := range archives {
 			found = found || strings.EqualFold(archive.SHA256, digest)
 		}
 		if !found {
@@ -114,7 +121,7 @@ func (p *Project) runFetch(definition *Definition, state *State, job *Job, work 
 	present := missing == nil
 	partial := p.Raw() + ".partial"
 	switch {
-	case present && !p.drawn() && current != nil:
+	case present && current != nil && !(p.drawn() && originOf(current).Drawn):
 		return "", fmt.Errorf("%s; choose another DATASET, or remove %s and %s first", state.Reasons[0], p.Raw(), p.Pointer(definition))
 	case present && !p.drawn():
 		return p.recordRaw(definition, *state.Recipe)
@@ -222,7 +229,7 @@ func (p *Project) recordRaw(definition *Definition, recipe artifact.Recipe) (str
 	if len(raw.files) == 0 {
 		return "", fmt.Errorf("%s is empty", p.Raw())
 	}
-	return "recorded", p.pointRaw(definition, recipe, raw.digest, json.RawMessage(`{"kind":"folder"}`))
+	return "recorded", p.pointRaw(definition, recipe, raw.digest, json.RawMessage("{}"))
 }
 
 // pointRaw writes the pointer of the raw photos. It lists no files: the

@@ -141,9 +141,9 @@ func (p *Project) state(definition *Definition, digests map[string]string) (*Sta
 	return state, nil
 }
 
-// copies are the files of an artifact that are copied to the reports' folder,
+// Copies are the files of an artifact that are copied to the reports' folder,
 // by their name there.
-func (p *Project) copies(definition *Definition, manifest *artifact.Manifest) []artifact.File {
+func (p *Project) Copies(definition *Definition, manifest *artifact.Manifest) []artifact.File {
 	var files []artifact.File
 	for _, list := range [][]artifact.File{manifest.Files, manifest.Informational} {
 		for _, file := range list {
@@ -159,7 +159,7 @@ func (p *Project) copies(definition *Definition, manifest *artifact.Manifest) []
 // them.
 func (p *Project) unpublished(definition *Definition, manifest *artifact.Manifest) ([]string, error) {
 	var reasons []string
-	for _, want := range p.copies(definition, manifest) {
+	for _, want := range p.Copies(definition, manifest) {
 		name := filepath.Join(p.Reports(), want.Path)
 		got, err := p.digests.File(p.Reports(), want.Path)
 		switch {
@@ -179,7 +179,7 @@ func (p *Project) unpublished(definition *Definition, manifest *artifact.Manifes
 func (p *Project) publish(definition *Definition, before, now *artifact.Manifest) error {
 	folder := definition.Folder(p.Params.Dataset, now.Key)
 	kept := map[string]bool{}
-	for _, file := range p.copies(definition, now) {
+	for _, file := range p.Copies(definition, now) {
 		kept[file.Path] = true
 		got, err := p.digests.File(p.Reports(), file.Path)
 		if err == nil && got == file {
@@ -203,7 +203,7 @@ func (p *Project) publish(definition *Definition, before, now *artifact.Manifest
 	if before == nil {
 		return nil
 	}
-	for _, file := range p.copies(definition, before) {
+	for _, file := range p.Copies(definition, before) {
 		got, err := p.digests.File(p.Reports(), file.Path)
 		if kept[file.Path] || err != nil || got != file {
 			continue // someone else's by now

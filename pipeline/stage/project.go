@@ -17,6 +17,10 @@ import (
 // ParametersFile is where the parameters stand, relative to the project.
 const ParametersFile = "params.yaml"
 
+// PublishedFolder holds the models that are committed, each in a folder of the
+// name params.Params.PublishedName.
+const PublishedFolder = "models/published"
+
 // A Project is one data set and experiment as they lie in the working folder.
 type Project struct {
 	Params  *params.Params

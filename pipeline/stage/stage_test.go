@@ -78,7 +78,7 @@ func (p *pipe) work(name string) Work {
 			for i := range 3 {
 				write(p.t, filepath.Join(job.Folder, fmt.Sprintf("cat/%d.jpg", i)), fmt.Sprint("photo ", i, job.Params.Fetch.Drawn))
 			}
-			write(p.t, job.Folder+".origin.json", `{"kind":"drawn"}`)
+			write(p.t, job.Folder+".origin.json", `{"drawn":true}`)
 			return "drawn", p.fail[name]
 		case "explore":
 			content.WriteString("path,sha256\n")
@@ -446,6 +446,32 @@ func TestPhotosOfPeopleAreNeverOverwritten(t *testing.T) {
 	}
 	if _, err := os.Stat("data/raw/sample/mine.jpg"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Nor are ones that were never drawn, recorded as they lay there or fetched.
+func TestDrawnPhotosReplaceNoOthers(t *testing.T) {
+	p := newPipe(t)
+	t.Setenv("DATASET", "pets")
+	write(t, "data/raw/pets/cat/1.jpg", "mine")
+	p.mustMake()
+	t.Setenv("FROM", "drawn")
+	if _, err := p.make(); err == nil || !strings.Contains(err.Error(), "data/raw/pets holds photos that were not drawn; choose another DATASET") {
+		t.Errorf("drawing over recorded photos: %v", err)
+	}
+	if text, err := os.ReadFile("data/raw/pets/cat/1.jpg"); err != nil || string(text) != "mine" {
+		t.Error(string(text), err)
+	}
+}
+
+// Drawn photos are not what an archive holds.
+func TestArchiveForDrawnPhotos(t *testing.T) {
+	p := newPipe(t)
+	p.mustMake()
+	write(t, "photos.zip", "other photos")
+	t.Setenv("FROM", "photos.zip")
+	if _, err := p.make(); err == nil || !strings.Contains(err.Error(), "photos.zip is not what data/raw/sample was filled from; choose another DATASET") {
+		t.Errorf("an archive where photos were drawn: %v", err)
 	}
 }
 

@@ -82,9 +82,13 @@ func epitaph(end error, words string) error {
 	if !errors.As(end, &exit) {
 		return end
 	}
-	status := exit.Sys().(syscall.WaitStatus)
-	if status.Signaled() && status.Signal() == syscall.SIGKILL {
-		return errors.New("was killed: by someone, or by the system since memory ran out; run make again to go on")
+	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
+		switch status.Signal() {
+		case syscall.SIGINT, syscall.SIGTERM:
+			return errors.New("was stopped; run make again to go on")
+		case syscall.SIGKILL:
+			return errors.New("was killed: by someone, or by the system since memory ran out; run make again to go on")
+		}
 	}
 	var cause string
 	for line := range strings.Lines(words) {

@@ -32,6 +32,7 @@ var ends = map[string]func(){
 	"warning": func() { syscall.Write(2, []byte("a library warns\n")) },
 	"panic":   func() { panic("a defect") },
 	"killed":  func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) },
+	"stopped": func() { syscall.Kill(os.Getpid(), syscall.SIGINT); time.Sleep(time.Minute) },
 	"greedy": func() {
 		for {
 			hoard = append(hoard, make([]byte, 64<<20))
@@ -55,6 +56,7 @@ func TestSupervise(t *testing.T) {
 		{"warning", "", 0, `a library warns`},
 		{"panic", "", 1, `stage: crashed \(panic: a defect\); GOTRACEBACK=all shows where`},
 		{"killed", "", 1, `stage: was killed: by someone, or by the system since memory ran out; run make again to go on`},
+		{"stopped", "", 1, `stage: was stopped; run make again to go on`},
 		{"greedy", "", 1, `stage: ran out of memory \(.*memory.*\); run make again to go on`},
 		{"panic", "GOTRACEBACK=all", 2, `(?s)panic: a defect.*goroutine .*`},
 	} {

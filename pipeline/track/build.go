@@ -1,12 +1,12 @@
 package track
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,6 +68,13 @@ func build(words []string, out io.Writer) error {
 			}
 		}
 	}
+	after, err := code.Digests(names, tags, libraries)
+	if err != nil {
+		return err
+	}
+	if !maps.Equal(digests, after) {
+		return errors.New("sources changed while they were compiled; run make again")
+	}
 	text, err := json.MarshalIndent(digests, "", "  ")
 	if err != nil {
 		return err
@@ -110,23 +117,16 @@ func sameFile(a, b string) bool {
 
 // libraryVersions asks for the versions of the C libraries that stages link.
 func libraryVersions() (map[string]string, error) {
-	vips, err := exec.Command("pkg-config", "--modversion", "vips").Output()
+	command := exec.Command("sh", "stages/libraries.sh")
+	command.Stderr = os.Stderr
+	text, err := command.Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask for libvips' version: %w", err)
+		return nil, fmt.Errorf("ask for the libraries' versions: %w", err)
 	}
-	preprocess := exec.Command("cc", "-E", "-dM", "-include", "oneapi/dnnl/dnnl_version.h", "-x", "c", "/dev/null")
-	macros, err := preprocess.Output()
-	if err != nil {
-		return nil, fmt.Errorf("ask for oneDNN's version: %w", err)
+	versions := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		word, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		versions[word] = version
 	}
-	number := map[string]string{}
-	for lines := bufio.NewScanner(strings.NewReader(string(macros))); lines.Scan(); {
-		if words := strings.Fields(lines.Text()); len(words) == 3 {
-			number[words[1]] = words[2]
-		}
-	}
-	return map[string]string{
-		"vips": strings.TrimSpace(string(vips)),
-		"dnnl": number["DNNL_VERSION_MAJOR"] + "." + number["DNNL_VERSION_MINOR"] + "." + number["DNNL_VERSION_PATCH"],
-	}, nil
+	return versions, artifact.WriteFile("bin/libraries", text)
 }

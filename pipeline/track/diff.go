@@ -2,6 +2,7 @@ package track
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -127,16 +128,9 @@ func diffParameters(out io.Writer, before, now []byte) error {
 			header(out, []string{"parameter", "before", "now"})
 			begun = true
 		}
-		tableRow(out, "`"+key+"`", or(was[key], "–"), or(is[key], "–"))
+		tableRow(out, "`"+key+"`", cmp.Or(was[key], "–"), cmp.Or(is[key], "–"))
 	}
 	return nil
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // leaves are the values of a YAML file on one line each, by dotted key.

@@ -66,7 +66,7 @@ func datasets() ([]string, error) {
 		}
 		for _, folder := range folders {
 			name := filepath.Base(folder)
-			if information, err := os.Stat(folder); err == nil && information.IsDir() && folder != PublishedFolder && params.Name.MatchString(name) {
+			if information, err := os.Stat(folder); err == nil && information.IsDir() && folder != stage.PublishedFolder && params.Name.MatchString(name) {
 				found[name] = true
 			}
 		}

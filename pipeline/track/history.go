@@ -127,7 +127,7 @@ func history(_ []string, out io.Writer) error {
 				}
 			}
 		}
-		words := or(strings.Join(differ, " "), "none")
+		words := cmp.Or(strings.Join(differ, " "), "none")
 		if len(v.pointers) > 0 {
 			words += "  ← " + strings.Join(v.pointers, ", ")
 		}
@@ -170,13 +170,13 @@ func ancestry(v version, dataset string) (map[string]map[string]string, error) {
 // printParameters prints, as params.yaml has them, the parameters that gave the
 // version whose key begins with KEY.
 func printParameters(_ []string, out io.Writer) error {
+	prefix := os.Getenv("KEY")
+	if prefix == "" {
+		return WrongUsage("which version? make params KEY=…, one of those that make history lists")
+	}
 	project, err := open()
 	if err != nil {
 		return err
-	}
-	prefix := os.Getenv("KEY")
-	if prefix == "" {
-		return errors.New("which version? make params KEY=…, one of those that make history lists")
 	}
 	var found []version
 	for i := range stage.All {

@@ -16,10 +16,6 @@ import (
 	"catdog/pipeline/weights"
 )
 
-// PublishedFolder holds the models that are committed, see
-// params.Params.PublishedName.
-const PublishedFolder = "models/published"
-
 // publish copies the current model, which must be fresh and measured, to
 // models/published/, see params.Params.PublishedName: weights, model.json, a model card, and a manifest
 // of its own. With HALF=1 in the environment the weights are rounded to float16.
@@ -54,7 +50,7 @@ func publish(_ []string, out io.Writer) error {
 		return fmt.Errorf("HALF=%s: 1 rounds the weights to float16, nothing leaves them", half)
 	}
 	metrics := filepath.Join(project.Reports(), "metrics.json")
-	folder := filepath.Join(PublishedFolder, project.Params.PublishedName())
+	folder := filepath.Join(stage.PublishedFolder, project.Params.PublishedName())
 	card, err := modelCard(cardOptions{
 		description: description, metrics: metrics, report: filepath.Join(project.Reports(), "report.md"), folder: folder,
 		code: manifests["train"].Code, from: project.Params.Train.From,
@@ -81,14 +77,14 @@ func publish(_ []string, out io.Writer) error {
 	}
 	recipe := artifact.Recipe{Stage: "publish", Inputs: map[string]string{"train": manifests["train"].Digest, "evaluate": manifests["evaluate"].Digest}}
 	digests := artifact.OpenDigests(filepath.Join(os.TempDir(), "no-such-cache"))
-	manifest, err := artifact.Commit(partial, PublishedFolder, recipe, nil, nil, digests)
+	manifest, err := artifact.Commit(partial, stage.PublishedFolder, recipe, nil, nil, digests)
 	if err != nil {
 		return err
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
-	if err := os.Rename(filepath.Join(PublishedFolder, manifest.Key), folder); err != nil {
+	if err := os.Rename(filepath.Join(stage.PublishedFolder, manifest.Key), folder); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "published %s (%s)\n", folder, strings.Join(names(manifest.Files), ", "))

@@ -1,6 +1,7 @@
 package track
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"catdog/pipeline/progress"
 	"catdog/pipeline/stage"
 )
 
@@ -60,13 +62,18 @@ func describe(state *stage.State) string {
 // accept declares that the code of the named stages changed without changing
 // what they compute.
 func accept(words []string, out io.Writer) error {
+	if len(words) == 0 {
+		return WrongUsage("which stage? make accept STAGE=train")
+	}
 	project, err := open()
 	if err != nil {
 		return err
 	}
-	if len(words) == 0 {
-		return fmt.Errorf("which stage? make accept STAGE=train")
+	unlock, err := stage.Lock(context.Background(), project.Params.Dataset, progress.New("accept", os.Stderr))
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	for _, name := range words {
 		line, err := project.Accept(name)
 		if err != nil {

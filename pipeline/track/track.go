@@ -7,14 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"catdog/pipeline/stage"
 )
 
-// Commands are track's subcommands: each gets the words behind its name and
+// commands are track's subcommands: each gets the words behind its name and
 // where to print.
-var Commands = map[string]func(words []string, out io.Writer) error{
+var commands = map[string]func(words []string, out io.Writer) error{
 	"build":   build,
 	"plan":    plan,
 	"status":  status,
@@ -28,6 +31,26 @@ var Commands = map[string]func(words []string, out io.Writer) error{
 	"gc":      gc,
 	"verify":  verify,
 	"sweep":   sweep,
+}
+
+// takeWords are the commands that make something of words behind their names.
+var takeWords = []string{"accept", "dag", "status"}
+
+// WrongUsage says how a command was called wrongly.
+type WrongUsage string
+
+func (w WrongUsage) Error() string { return string(w) }
+
+// Run runs a command: its name and the words behind it. The environment says
+// the rest, as for the stages.
+func Run(words []string, out io.Writer) error {
+	if len(words) == 0 || commands[words[0]] == nil || len(words) > 1 && !slices.Contains(takeWords, words[0]) {
+		return WrongUsage("usage: track " + strings.Join(slices.Sorted(maps.Keys(commands)), "|"))
+	}
+	if err := commands[words[0]](words[1:], out); err != nil {
+		return fmt.Errorf("%s: %w", words[0], err)
+	}
+	return nil
 }
 
 // CodesFile holds the digests of the stages' code as they were built.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"catdog/pipeline/artifact"
 	"catdog/pipeline/stage"
 )
 
@@ -19,9 +18,9 @@ import (
 // gives. It wants everything fresh (make verify runs make first) and compares
 // every file that the artifacts publish with git's commit REV.
 //
-// On a machine that computes in the same way they are equal to the byte. Other
-// CPUs round otherwise, so there only what does not come out of training must
-// be; of the trained network it is asked that each accuracy lies within the
+// On a machine that computes in the same way, as the training's history tells,
+// they are equal to the byte. Other CPUs round otherwise, so there only what does
+// not come out of training must be; of the trained network it is asked that each accuracy lies within the
 // other's 95 % interval, on as many photos.
 func verify(_ []string, out io.Writer) error {
 	rev, err := resolve(os.Getenv("REV"))
@@ -43,21 +42,30 @@ func verify(_ []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	same := func(name string) bool {
+		name = path.Join(project.Reports(), name)
+		was, known := committed[name]
+		return known && was == now[name]
+	}
+	alike := same("history.csv") && same("metrics.json")
 	var equal int
 	var trained, wrong []string
 	for _, state := range states {
 		if state.Verdict != stage.Fresh {
 			return fmt.Errorf("%s is %s; run make first", state.Definition.Name, describe(state))
 		}
-		for _, name := range published(project, state) {
+		for _, file := range project.Copies(state.Definition, state.Manifest) {
+			name := path.Join(project.Reports(), file.Path)
 			was, known := committed[name]
 			delete(committed, name)
 			switch {
 			case known && was == now[name]:
 				equal++
-			case state.Definition.Engine || state.Definition.ReadsAll:
+			case !known:
+				wrong = append(wrong, name+" (not committed)")
+			case !alike && (state.Definition.Engine || state.Definition.ReadsAll):
 				trained = append(trained, name)
-			case !slices.Contains(wrong, name):
+			default:
 				wrong = append(wrong, name)
 			}
 		}
@@ -68,6 +76,7 @@ func verify(_ []string, out io.Writer) error {
 		}
 	}
 	slices.Sort(wrong)
+	wrong = slices.Compact(wrong)
 	if len(trained) > 0 {
 		if err := withinTolerance(rev, path.Join(project.Reports(), "metrics.json")); err != nil {
 			wrong = append(wrong, err.Error())
@@ -83,17 +92,6 @@ func verify(_ []string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "%s: all %d committed files are what this checkout gives, to the byte\n", project.Reports(), equal)
 	return err
-}
-
-// published are the paths of the copies that a stage's output has in reports/.
-func published(project *stage.Project, state *stage.State) []string {
-	var names []string
-	for _, file := range slices.Concat(state.Manifest.Files, state.Manifest.Informational) {
-		if artifact.Matches(file.Path, state.Definition.Published) {
-			names = append(names, path.Join(project.Reports(), file.Path))
-		}
-	}
-	return names
 }
 
 // withinTolerance compares the measured accuracies with those of a commit.

@@ -203,9 +203,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(read) != len(tensors) {
-			t.Fatalf("%d tensors, %d when read again", len(tensors), len(read))
-		}
+		same(t, tensors, read)
 	})
 }
 

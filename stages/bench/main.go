@@ -1,7 +1,7 @@
 // Command bench measures the pipeline beside its peers and writes
 // reports/benchmarks.md and benchmarks.json. The environment says what: ONLY
-// (one part), PHOTOS (JPEGs to resize), QUICK=1 (once and briefly, into
-// build/, to see that everything works).
+// (one part), PHOTOS (JPEGs to resize), DATASET and EXPERIMENT (whose accuracy),
+// QUICK=1 (once and briefly, into build/, to see that everything works).
 package main
 
 import (

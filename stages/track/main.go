@@ -1,15 +1,13 @@
-// Track answers questions about the pipeline without running it: which stages
-// are stale and why. It links neither libvips nor gorgonia nor Arrow and
-// starts in milliseconds.
+// Track looks at the pipeline from outside: it builds the stages, says which are
+// stale and why, compares, tidies up and publishes. It links neither libvips nor
+// gorgonia nor Arrow and starts in milliseconds.
 package main
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"runtime/debug"
-	"slices"
-	"strings"
 
 	"catdog/pipeline/track"
 )
@@ -19,21 +17,13 @@ func main() {
 	// part of it.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(1 << 30)
-	if len(os.Args) < 2 {
-		usage()
+	err := track.Run(os.Args[1:], os.Stdout)
+	if err == nil {
+		return
 	}
-	command, ok := track.Commands[os.Args[1]]
-	if !ok {
-		usage()
+	fmt.Fprintln(os.Stderr, err)
+	if errors.As(err, new(track.WrongUsage)) {
+		os.Exit(2)
 	}
-	if err := command(os.Args[2:], os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", os.Args[1], err)
-		os.Exit(1)
-	}
-}
-
-func usage() {
-	names := slices.Sorted(maps.Keys(track.Commands))
-	fmt.Fprintln(os.Stderr, "usage: track "+strings.Join(names, "|"))
-	os.Exit(2)
+	os.Exit(1)
 }

@@ -39,7 +39,7 @@ const (
 	SixteenBit  = "16-bit"       // PNG with 16 bits a channel
 	Grey        = "grey"         // JPEG with one channel
 	Transparent = "palette"      // PNG with a palette, partly transparent
-	Rotated     = "rotated"      // JPEG to be turned or mirrored by EXIF; see rotate
+	Rotated     = "rotated"      // JPEG to be turned or mirrored by EXIF
 )
 
 // kinds says how many files of each kind there are: one in so many, and at
