@@ -9,7 +9,9 @@ kept=30        # inputs a target, at most
 longest=4096   # bytes of one
 cache=$(go env GOCACHE)/fuzz/$(go list -m)
 
-grep -rno --include='*_test.go' "^func Fuzz[A-Za-z]*${ONLY:-}[A-Za-z]*" pipeline | sort | while IFS=: read -r file _ function; do
+targets=$(grep -rno --include='*_test.go' "^func Fuzz[A-Za-z]*${ONLY:-}[A-Za-z]*" pipeline | sort)
+[ -n "$targets" ] || { echo "fuzz: no target has $ONLY in its name" >&2; exit 1; }
+printf '%s\n' "$targets" | while IFS=: read -r file _ function; do
 	package=$(dirname "$file") target=${function#func }
 	printf 'fuzz      %s %s\n' "$package" "$target" >&2
 	go test "./$package" -run '^$' -fuzz "^$target\$" -fuzztime "${MINUTES:-10}m" -fuzzminimizetime 2s || exit 1

@@ -95,38 +95,42 @@ func TestEpochGivesTheBatchesInOrder(t *testing.T) {
 	}
 }
 
-var errFailed = errors.New("failed")
+var errFailed, errPanicked = errors.New("failed"), errors.New("panicked")
 
 func TestNothingRunsOnWhenAnEpochEndsEarly(t *testing.T) {
 	s := newSource(t, noise(64, 72, 72, 2), options(4, everything))
-	ctx, cancel := context.WithCancel(context.Background())
-	for name, work := range map[string]func(int) error{
-		"work fails": func(index int) error {
+	for name, c := range map[string]struct {
+		work func(index int, cancel func()) error
+		want error
+	}{
+		"work fails": {func(index int, _ func()) error {
 			if index == 3 {
 				return errFailed
 			}
 			return nil
-		},
-		"cancelled": func(index int) error {
+		}, errFailed},
+		"cancelled": {func(index int, cancel func()) error {
 			if index == 2 {
 				cancel()
 			}
 			return nil
-		},
-		"work panics": func(int) error { panic("at the disco") },
+		}, context.Canceled},
+		"work panics": {func(int, func()) error { panic(errPanicked) }, errPanicked},
 	} {
 		before := runtime.NumGoroutine()
+		ctx, cancel := context.WithCancel(context.Background())
 		var err error
 		func() {
 			defer func() {
 				if cause := recover(); cause != nil {
-					err = errFailed
+					err = cause.(error)
 				}
 			}()
-			err = s.Epoch(ctx, 0, 0, func(index int, _, _ []float32) error { return work(index) })
+			err = s.Epoch(ctx, 0, 0, func(index int, _, _ []float32) error { return c.work(index, cancel) })
 		}()
-		if !errors.Is(err, errFailed) && !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v", name, err)
+		cancel()
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		checkGoroutines(t, before)
 	}

@@ -26,7 +26,7 @@ var epochsPart = part{
 	name: "epochs", title: "Epochs",
 	about: "Images a second of training epochs beside those of bare steps with a batch that is ready in memory, by the residual network, batch 128. " +
 		"*A run of the stage* is the stage `train` itself for an epoch of 7,680 images of 72×72, its time without validation, but with shuffling, augmentation, checkpoint and plots (which weigh more than in longer epochs). " +
-		"*A pack* is training, augmentation included, on a synthetic one whose train split has so many rows of 36×36, cropped to 32×32 so that the largest fits here; every fifth of its images is another.",
+		"*A pack* is training, augmentation included, on a synthetic one whose train split has so many rows of 36×36, cropped to 32×32 so that the largest fits here; five rows in a row show the same image.",
 	measure: measureEpochs,
 }
 

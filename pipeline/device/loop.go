@@ -10,8 +10,8 @@ import (
 // that was submitted to it once, and keeps the score.
 type Holder interface {
 	Device
-	// NewLoop copies the images to the device. work submits, through this
-	// device, what is done with a batch; it is called when a run begins, and
+	// NewLoop takes all memory that a loop needs but for its images. work submits,
+	// through this device, what is done with a batch; it is called when a run begins, and
 	// what it submits is then repeated. Whatever it asks of the device gives
 	// results only on the device: Loss returns 0, Step and dropouts take what
 	// the run's schedule says.
@@ -27,8 +27,8 @@ type Holder interface {
 
 // A LoopSpec fixes a Loop.
 type LoopSpec struct {
-	Images        [][]byte // Height·Width·3 each, RGB
-	Height, Width int
+	Height, Width int // of the stored images
+	Batches       int // of a pass
 	// What work reads: Batch inputs and Batch·Classes target probabilities; and
 	// the logits that it writes.
 	Input           Activation
@@ -94,6 +94,10 @@ type Result struct {
 
 // A Loop goes through passes.
 type Loop interface {
+	// Hold copies stored images, Height·Width·3 bytes of RGB each, to where the
+	// device reads them; a device may do with memory of the host. It comes before
+	// everything else.
+	Hold(images [][]byte) error
 	// Prepare lets the next Run begin sooner, if it is of this very pass. It may
 	// be called beside a Run that has begun, once the result of the one before
 	// that is known.

@@ -7,10 +7,10 @@ import (
 	"catdog/pipeline/device"
 )
 
-// Data is a data set that a device may hold, see device.LoopSpec.
+// Data is the shape of a data set that a device may hold, see device.LoopSpec.
 type Data struct {
-	Images        [][]byte // Height·Width·3 each
 	Height, Width int
+	Batches       int // of an epoch
 }
 
 // A Holder is a Trainer that can keep a data set where it computes. Its loops
@@ -19,7 +19,7 @@ type Holder interface {
 	Trainer
 	// Holds says whether the device can.
 	Holds() bool
-	// TrainingLoop makes a loop of training steps.
+	// TrainingLoop makes a loop of training steps, which holds no images yet.
 	TrainingLoop(Data) (device.Loop, error)
 	// PredictionLoop makes a loop of predictions with a set of weights, which
 	// does nothing but keep the score.
@@ -79,7 +79,7 @@ func (m *Machine) hold(data Data, in input, p *program, work func() error) (devi
 		return nil, fmt.Errorf("loop: %s holds no data for this network", m.device.Describe())
 	}
 	l, err := holder.NewLoop(device.LoopSpec{
-		Images: data.Images, Height: data.Height, Width: data.Width,
+		Height: data.Height, Width: data.Width, Batches: data.Batches,
 		Input: in.batch, Targets: m.targets, Logits: p.logits, Classes: m.classes,
 	}, work)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,9 @@ func (f *findings) must(what string, value any, unit, bar string, holds bool) er
 
 func (f *findings) add(one finding) error {
 	one.Section = f.current
+	if v, ok := one.Value.(float64); ok && (math.IsNaN(v) || math.IsInf(v, 0)) {
+		one.Value = fmt.Sprint(v) // JSON has no such numbers
+	}
 	f.Findings = append(f.Findings, one)
 	fmt.Fprintf(os.Stderr, "%s: %s: %s\n", one.Section, one.What, one.text())
 	text, err := json.MarshalIndent(f, "", "  ")

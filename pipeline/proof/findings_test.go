@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,10 +41,13 @@ func TestFindingsAreWrittenAsTheyCome(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
-	if f.Wrong != 2 || !strings.Contains(read("part-one.json"), `"wrong": 2`) {
-		t.Errorf("%d findings are wrong, want 2", f.Wrong)
+	if err := f.must("loss", math.NaN(), "", "≤ 1", false); err != nil || !strings.Contains(read("part-one.json"), `"NaN"`) {
+		t.Errorf("what is no number: %v", err)
 	}
-	const want = "not as it should be: Speed: busy: 0.5, not ≥ 0.98; Speed: the section ends early: the GPU fell off, not no error"
+	if f.Wrong != 3 || !strings.Contains(read("part-one.json"), `"wrong": 3`) {
+		t.Errorf("%d findings are wrong, want 3", f.Wrong)
+	}
+	const want = "not as it should be: Speed: busy: 0.5, not ≥ 0.98; Speed: the section ends early: the GPU fell off, not no error; Speed: loss: NaN, not ≤ 1"
 	if err := f.verdict(); err == nil || err.Error() != want {
 		t.Errorf("verdict %v, want %s", err, want)
 	}

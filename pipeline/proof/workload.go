@@ -69,7 +69,8 @@ func (w workload) recipe(all *params.Params) *params.Params {
 }
 
 // writePack writes a pack of noise, in which one class is a little redder; a
-// quarter as many as the training's images are there to validate.
+// sixteenth as many as the training's images, but a batch at least, are there to
+// validate.
 func (w workload) writePack(folder string) error {
 	validating := max(w.batch, w.images/16)
 	random := rand.New(rand.NewPCG(3, 4))

@@ -112,6 +112,8 @@ type lazyLoop struct {
 	trains bool
 }
 
+func (l *lazyLoop) Hold([][]byte) error { return nil }
+
 func (l *lazyLoop) Prepare(device.Pass) error { return nil }
 
 func (l *lazyLoop) Measure() (device.Effort, error) { return device.Effort{}, nil }

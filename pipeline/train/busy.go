@@ -11,9 +11,6 @@ import (
 // measure is how busy the device was since hold: it takes the times of a step's
 // and a prediction's single pieces of work, and leaves the trainer as it was.
 func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerator, err error) {
-	if h.steps == 0 || h.predictions == 0 {
-		return a, nil
-	}
 	wall := time.Since(h.begun).Seconds()
 	before, err := h.holder.State()
 	if err != nil {

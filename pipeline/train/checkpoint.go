@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/engine"
@@ -98,12 +99,18 @@ func seal(tensors []weights.Tensor, metadata map[string]string) ([]byte, error) 
 	return weights.Encode(tensors, metadata)
 }
 
-// loadCheckpoint reads a checkpoint; nil if there is none. Any error means that
-// the file is damaged: it is not, to the byte, what save writes.
+// unreadable is the error of a checkpoint that may well be whole.
+type unreadable struct{ error }
+
+// loadCheckpoint reads a checkpoint; nil if there is none. Any error that is not
+// unreadable means that the file is damaged: it is not, to the byte, what save
+// writes.
 func loadCheckpoint(path string) (*checkpoint, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	} else if err != nil && !errors.Is(err, syscall.EISDIR) {
+		return nil, unreadable{fmt.Errorf("read the checkpoint: %w", err)}
 	} else if err != nil {
 		return nil, err
 	}

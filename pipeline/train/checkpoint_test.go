@@ -110,6 +110,21 @@ func TestDamagedCheckpointStartsAnew(t *testing.T) {
 	}
 }
 
+// One that cannot be read now is not taken for damaged.
+func TestUnreadableCheckpointStays(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, checkpointName)
+	if err := os.Symlink(checkpointName, path); err != nil { // leads to itself
+		t.Fatal(err)
+	}
+	if _, err := attempt(t.Context(), t, folder, fakeParameters(), &fakeTrainer{}); err == nil || !strings.Contains(err.Error(), "read the checkpoint: open "+path) {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error("it was removed:", err)
+	}
+}
+
 // FuzzLoadCheckpoint: a file of any content, its checksum put right where it has
 // tensors and metadata, gives an error or a checkpoint that is saved and loaded to the same.
 func FuzzLoadCheckpoint(f *testing.F) {

@@ -19,6 +19,7 @@ import (
 	"catdog/pipeline/device"
 	"catdog/pipeline/device/gpu"
 	"catdog/pipeline/device/reference"
+	"catdog/pipeline/pack"
 	"catdog/pipeline/params"
 	"catdog/pipeline/progress"
 	"catdog/pipeline/train/record"
@@ -72,6 +73,50 @@ func TestGPUReplaysTheStepsOfTheHost(t *testing.T) {
 			if diff := cmp.Diff(a[name], b[name]); diff != "" {
 				t.Errorf("%s: %s differs (-held +single):\n%.1000s", precision, name, diff)
 			}
+		}
+	}
+}
+
+// Where the GPU has no room for the images beside all else that a run needs they
+// stay in the host's memory, and the run leaves the same bytes. Without a byte
+// less they are on the GPU, so that all else was asked for before.
+func TestGPUHasRoomForAllButTheImages(t *testing.T) {
+	data := drawnPack(t, 35, 12)
+	var want map[string]string
+	images := 0
+	for _, split := range []pack.Split{pack.Train, pack.Validation} {
+		for _, image := range data.Images(split) {
+			images += len(image.Pixels)
+		}
+	}
+	all := 0
+	for _, less := range []int{0, 1, images} {
+		if all > 0 {
+			t.Setenv("STANDIN_MEMORY", strconv.Itoa(all-less))
+		}
+		folder := t.TempDir()
+		said, err := os.Create(filepath.Join(t.TempDir(), "said"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := gpu.New(gpu.Options{Precision: "bfloat16"})
+		if err != nil {
+			t.Skip(err)
+		}
+		_, err = run{parameters: cutting(), folder: folder, reporter: progress.New("train", said)}.train(t.Context(), data, d)
+		memory := int(d.Memory())
+		if err = errors.Join(err, d.Close()); err != nil {
+			t.Fatalf("%d bytes less than %d: %v", less, all, err)
+		}
+		if text, err := os.ReadFile(said.Name()); err != nil || strings.Contains(string(text), "from the host") {
+			t.Errorf("%d bytes less than %d: %s %v", less, all, text, err)
+		}
+		if all == 0 {
+			all, want = memory, outputs(t, folder)
+			continue
+		}
+		if diff := cmp.Diff(want, outputs(t, folder)); diff != "" {
+			t.Errorf("%d bytes less than %d: outputs differ (-roomy +tight):\n%.1000s", less, all, diff)
 		}
 	}
 }

@@ -41,11 +41,22 @@ type planned struct {
 func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source *augment.Source, view model.View, batch int) (*held, error) {
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
 	h := &held{begun: time.Now(), holder: holder, plan: source.Plan, images: len(validating)}
-	var err error
-	if h.training, err = holder.TrainingLoop(onDevice(data, training)); err != nil {
+	batches := (len(validating) + batch - 1) / batch
+	// Images last, since a device may do with ones that the host has.
+	err := h.reserveSnapshots()
+	if err != nil {
+		return nil, err
+	}
+	if h.training, err = holder.TrainingLoop(engine.Data{Height: data.Height, Width: data.Width, Batches: source.Steps()}); err != nil {
+		return nil, fmt.Errorf("make room for training: %w", err)
+	}
+	if h.validation, err = holder.PredictionLoop(weights, engine.Data{Height: data.Height, Width: data.Width, Batches: batches}); err != nil {
+		return nil, fmt.Errorf("make room for validation: %w", err)
+	}
+	if err := h.training.Hold(pixels(training)); err != nil {
 		return nil, fmt.Errorf("hold the training split: %w", err)
 	}
-	if h.validation, err = holder.PredictionLoop(weights, onDevice(data, validating)); err != nil {
+	if err := h.validation.Hold(pixels(validating)); err != nil {
 		return nil, fmt.Errorf("hold the validation split: %w", err)
 	}
 	sample := augment.CentreSample(view.Height, view.Width, view.InputHeight, view.InputWidth, view.Mean, view.Std)
@@ -56,20 +67,16 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 	for len(h.validated.Samples)%batch > 0 {
 		h.validated.Samples = append(h.validated.Samples, device.Sample{Image: -1})
 	}
-	if err := h.reserveSnapshots(); err != nil {
-		return nil, err
-	}
-	batches := len(h.validated.Samples) / batch
 	h.validated.Cuts, h.validated.Schedule = make([]device.Cut, batches), make([]device.Schedule, batches)
 	return h, nil
 }
 
-func onDevice(data *pack.Pack, images []pack.Image) engine.Data {
-	pixels := make([][]byte, len(images))
+func pixels(images []pack.Image) [][]byte {
+	all := make([][]byte, len(images))
 	for i, image := range images {
-		pixels[i] = image.Pixels
+		all[i] = image.Pixels
 	}
-	return engine.Data{Images: pixels, Height: data.Height, Width: data.Width}
+	return all
 }
 
 // passOf is an epoch's plan.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -37,10 +38,13 @@ func findWeights(models, digest string) (path string, tensors []weights.Tensor, 
 	candidates = append(candidates, published...)
 	slices.Sort(candidates)
 	candidates = slices.Compact(candidates)
+	// Files of other data sets may be on their way while this one looks.
+	var unread error
 	for _, candidate := range candidates {
 		sum, err := fileDigest(candidate)
 		if err != nil {
-			return "", nil, fmt.Errorf("train.from: %w", err)
+			unread = cmp.Or(unread, err)
+			continue
 		}
 		if sum == digest {
 			tensors, _, err := weights.Read(candidate)
@@ -50,7 +54,11 @@ func findWeights(models, digest string) (path string, tensors []weights.Tensor, 
 			return candidate, tensors, nil
 		}
 	}
-	return "", nil, fmt.Errorf("train.from: none of the %d files of weights below %s has the SHA-256 %s", len(candidates), models, digest)
+	err = fmt.Errorf("train.from: none of the %d files of weights below %s has the SHA-256 %s", len(candidates), models, digest)
+	if unread != nil {
+		err = fmt.Errorf("%w, of those that can be read: %w", err, unread)
+	}
+	return "", nil, err
 }
 
 func fileDigest(path string) (string, error) {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,32 @@ func TestFrom(t *testing.T) {
 	other := run{parameters: p, folder: folder("pets", "xyz.partial"), models: models, reporter: l.reporter}
 	if err := other.begin(&loop{parameters: p, trainer: trainer, source: l.source}, description); err == nil || !strings.Contains(err.Error(), "weights.safetensors: weights have ") {
 		t.Errorf("weights of another network: error %v", err)
+	}
+}
+
+// What vanishes while it is looked at is not what was asked for.
+func TestFromLooksOn(t *testing.T) {
+	models := t.TempDir()
+	folder := filepath.Join(models, "sample", "0123456789")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attempt(t.Context(), t, folder, fakeParameters(), &fakeTrainer{}); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := fileDigest(filepath.Join(folder, finalName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := filepath.Join(models, "pets", "abcdef.partial")
+	if err := errors.Join(os.MkdirAll(gone, 0o755), os.Symlink("nowhere", filepath.Join(gone, bestName))); err != nil {
+		t.Fatal(err)
+	}
+	if path, _, err := findWeights(models, digest); err != nil || filepath.Dir(path) != folder {
+		t.Error(path, err)
+	}
+	if _, _, err := findWeights(models, strings.Repeat("0", 64)); err == nil || !strings.Contains(err.Error(), "of those that can be read: open "+filepath.Join(gone, bestName)) {
+		t.Error(err)
 	}
 }
 

@@ -139,7 +139,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	}
 
 	var holding *held
-	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() {
+	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() && p.Epochs > 0 {
 		holding, err = hold(holder, kept(p), data.Pack, source, info.View(), p.Batch)
 		if errors.As(err, new(*device.OutOfMemory)) {
 			r.reporter.Say("feeds the GPU from the host, more slowly: %s", err)
@@ -176,7 +176,7 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	if err := l.run(ctx); err != nil {
 		return "", err
 	}
-	if measurer, can := d.(device.Measurer); can && holding != nil {
+	if measurer, can := d.(device.Measurer); can && holding != nil && holding.steps > 0 && holding.predictions > 0 {
 		a, err := holding.measure(measurer, p.Batch*description.MultiplyAdds())
 		if err != nil {
 			return "", err
@@ -234,6 +234,9 @@ func (r run) begin(l *loop, description *network.Description) error {
 		}
 	}
 	c, err := loadCheckpoint(l.checkpoint)
+	if errors.As(err, new(unreadable)) {
+		return err
+	}
 	if c != nil {
 		if err = l.resume(c); err == nil {
 			if !l.finished() {

@@ -53,6 +53,11 @@ func (d *Device) aside(work func(*cudnn.Handle, cu.Stream) error) error {
 	if d.timed != nil {
 		return work(d.cudnn, d.stream)
 	}
+	// A workspace that is new is cleared on the device's stream: before what
+	// computes beside begins.
+	if _, err := d.scratch(&b.workspace); err != nil {
+		return err
+	}
 	if err := b.begun.Record(d.stream); err != nil {
 		return fmt.Errorf("begin beside: %w", driver.Named("cuEventRecord", err))
 	}

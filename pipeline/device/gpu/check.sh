@@ -18,16 +18,18 @@ mkdir -p "$tests"
 
 go vet -tags gpu ./pipeline/device/gpu/... ./pipeline/model ./pipeline/stage ./pipeline/engine ./pipeline/train
 go build -tags gpu -ldflags '-X catdog/pipeline/stage.Code=standin' -o "$tests/" ./stages/train
-for package in device/gpu engine train; do go test -tags gpu -c -o "$tests/$(basename $package).test" "./pipeline/$package"; done
+for package in device/gpu device/gpu/cudnn engine model train; do go test -tags gpu -c -o "$tests/$(basename $package).test" "./pipeline/$package"; done
 
 on() { (cd "pipeline/$2" && LD_LIBRARY_PATH=$1 "$tests/$(basename "$2").test" -test.run "$3"); }
 sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin
 echo 'gpu-check  on the stand-in: operations'
 for seed in 1 2; do STANDIN_SEED=$seed on "$root/build/gpu/standin" device/gpu .; done
+on "$root/build/gpu/standin" device/gpu/cudnn .
 echo 'gpu-check  on the stand-in: trainings'
 on "$root/build/gpu/standin" engine GPU
 echo 'gpu-check  which device is taken, also without a driver; every status'
 export STANDIN_TRAIN=$tests/train STANDIN_STATUSES=$root/build/gpu/standin/statuses.h
+on "$root/build/gpu/standin" model GPU
 on "$root/build/gpu/standin" train 'GPU|Status'
 echo 'gpu-check  the bundle for a machine with a GPU'
 sh pipeline/proof/check.sh build/gpu/standin

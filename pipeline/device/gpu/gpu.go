@@ -351,9 +351,10 @@ func (d *Device) Measure(build func(device.Device) error) (need, available int64
 	if err := build(m); err != nil {
 		return 0, 0, err
 	}
-	return m.inUse, available, d.do(func() error {
+	err = d.do(func() error {
 		free, _, err := cu.MemInfo()
 		available = free + d.inUse
-		return err
+		return driver.Named("cuMemGetInfo", err)
 	})
+	return m.inUse, available, err
 }

@@ -14,10 +14,21 @@ import (
 	"catdog/pipeline/device/gpu/driver"
 )
 
+func (l *loop) Hold(images [][]byte) error {
+	l.count = len(images)
+	if err := l.keep(images, l.spec.Height*l.spec.Width*3); err != nil {
+		return fmt.Errorf("hold %d images of %d×%d: %w", len(images), l.spec.Height, l.spec.Width, err)
+	}
+	return nil
+}
+
 // keep puts the images into the GPU's memory or, where that has no room for
 // them, into memory of the host that it reads while it computes: a step reads
 // each image once, which is a small share of what it moves.
 func (l *loop) keep(images [][]byte, size int) (err error) {
+	if len(images) == 0 {
+		return errors.New("there are none")
+	}
 	for i, image := range images {
 		if len(image) != size {
 			return fmt.Errorf("image %d has %d bytes in place of %d", i, len(image), size)

@@ -33,13 +33,14 @@ type loop struct {
 	work   func() error
 	batch  int
 	images cu.DevicePtr
+	count  int    // of images
 	pinned []byte // the images, if they are in the host's memory
 	// now is the schedule of the step under way, words of 4 bytes: the seed,
 	// then 4 numbers for each optimizer.
 	now   cu.DevicePtr
 	words int
 	// The places of a pass within pass: state, schedules, cuts, samples.
-	steps                    int // in a pass, 0 before the first
+	steps                    int // in a pass
 	pass                     cu.DevicePtr
 	schedules, cuts, samples int
 	// host is pinned memory of the same size: for the pass under way, and for
@@ -56,11 +57,10 @@ type loop struct {
 func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, error) {
 	l := &loop{device: d, spec: spec, work: work, words: 2 + scheduled*len(d.optimizers)}
 	input, ok := spec.Input.(*activation)
-	if !ok || len(spec.Images) == 0 || spec.Classes < 1 {
-		return nil, fmt.Errorf("new loop: an input of this gpu, images and classes are needed")
+	if !ok || spec.Classes < 1 || spec.Batches < 1 {
+		return nil, fmt.Errorf("new loop: an input of this gpu, classes and batches are needed")
 	}
 	l.batch = input.n
-	size := spec.Height * spec.Width * 3
 	if float64(input.n)*float64(input.h)*float64(input.w) >= most {
 		return nil, fmt.Errorf("new loop: a batch of %d inputs of %d×%d is too large", input.n, input.h, input.w)
 	}
@@ -68,11 +68,7 @@ func (d *Device) NewLoop(spec device.LoopSpec, work func() error) (device.Loop, 
 		return nil, fmt.Errorf("new loop: %w", err)
 	}
 	d.loops = append(d.loops, l)
-	if err := l.keep(spec.Images, size); err != nil {
-		return nil, fmt.Errorf("keep %d images of %d×%d: %w", len(spec.Images), spec.Height, spec.Width, err)
-	}
-	var err error
-	if l.now, err = d.allocate(4 * l.words); err != nil {
+	if err := l.makeRoom(spec.Batches); err != nil {
 		return nil, fmt.Errorf("new loop: %w", err)
 	}
 	return l, nil

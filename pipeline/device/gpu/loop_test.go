@@ -76,10 +76,13 @@ func makesTheBatches(t *testing.T, scarce func(t *testing.T, d *gpu.Device, imag
 				values[i] = float32(i*i%7) - 3
 			}
 			logits.Upload(values)
-			scarce(t, d, len(pixels)*len(pixels[0]))
-			l, err := d.NewLoop(device.LoopSpec{Images: pixels, Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
-				Classes: o.Classes}, func() error { return nil })
+			l, err := d.NewLoop(device.LoopSpec{Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
+				Classes: o.Classes, Batches: 1}, func() error { return nil })
 			if err != nil {
+				t.Fatal(err)
+			}
+			scarce(t, d, len(pixels)*len(pixels[0]))
+			if err := l.Hold(pixels); err != nil {
 				t.Fatal(err)
 			}
 			wantInput, wantTargets := make([]float32, batch*side[0]*side[1]*3), make([]float32, 3*batch)
@@ -93,8 +96,7 @@ func makesTheBatches(t *testing.T, scarce func(t *testing.T, d *gpu.Device, imag
 					} else {
 						whole++
 					}
-					// One batch: those before are left out, those behind cut off by
-					// a context that has ended, once a step is captured.
+					// One batch: those before and behind are left out.
 					source.Batch(epoch, index, wantInput, wantTargets)
 					only := device.Pass{Samples: pass.Samples[index*batch : (index+1)*batch], Cuts: pass.Cuts[index : index+1], Schedule: pass.Schedule[:1]}
 					score, done := through(t, l, context.Background(), only, 0, device.Score{Loss: 1, Correct: 2})
@@ -170,9 +172,12 @@ func TestLoopRunsFromAnyBatchAndStops(t *testing.T) {
 	targets, _ := d.NewVector(3 * batch)
 	logits, _ := d.NewVector(3 * batch)
 	submitted := 0
-	l, err := d.NewLoop(device.LoopSpec{Images: pixels, Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
-		Classes: 3}, func() error { submitted++; return nil })
+	l, err := d.NewLoop(device.LoopSpec{Height: o.Height, Width: o.Width, Input: input, Targets: targets, Logits: logits,
+		Classes: 3, Batches: source.Steps()}, func() error { submitted++; return nil })
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Hold(pixels); err != nil {
 		t.Fatal(err)
 	}
 	pass := planned(source, 1)

@@ -20,11 +20,6 @@ func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
 	if steps == 0 || first < 0 || first > steps {
 		return fmt.Errorf("from batch %d of %d", first, steps)
 	}
-	if l.steps == 0 {
-		if err := l.makeRoom(steps); err != nil {
-			return err
-		}
-	}
 	if l.prepared == nil || l.prepared != unsafe.SliceData(pass.Samples) {
 		if err := l.Prepare(pass); err != nil {
 			return err
@@ -38,18 +33,14 @@ func (l *loop) begin(pass device.Pass, first int, score device.Score) error {
 	return l.send(len(l.host[l.current]))
 }
 
-// Prepare does nothing before the first Run.
 func (l *loop) Prepare(pass device.Pass) error {
-	if l.steps == 0 {
-		return nil
-	}
 	if len(pass.Schedule) != l.steps || len(pass.Cuts) != l.steps || len(pass.Samples) != l.steps*l.batch {
 		return fmt.Errorf("%d schedules, %d cuts and %d samples for %d batches of %d inputs",
 			len(pass.Schedule), len(pass.Cuts), len(pass.Samples), l.steps, l.batch)
 	}
 	for i, s := range pass.Samples {
-		if int(s.Image) >= len(l.spec.Images) {
-			return fmt.Errorf("input %d shows image %d of %d", i, s.Image, len(l.spec.Images))
+		if int(s.Image) >= l.count {
+			return fmt.Errorf("input %d shows image %d of %d", i, s.Image, l.count)
 		}
 	}
 	host := l.host[1-l.current]
@@ -68,17 +59,27 @@ func (l *loop) Prepare(pass device.Pass) error {
 	return nil
 }
 
-// makeRoom decides where the parts of a pass lie.
+// makeRoom decides where the parts of a pass lie, and takes all memory that a
+// step needs.
 func (l *loop) makeRoom(steps int) (err error) {
 	l.schedules = stateSize
 	l.cuts = l.schedules + roundUp(4*l.words*steps, 16)
 	l.samples = l.cuts + roundUp(int(unsafe.Sizeof(device.Cut{}))*steps, 16)
 	size := l.samples + int(unsafe.Sizeof(device.Sample{}))*steps*l.batch
-	if l.pass, err = l.device.allocate(size); err != nil {
-		return err
-	}
 	l.steps = steps
-	return l.device.do(func() error {
+	d := l.device
+	return d.do(func() error {
+		for _, w := range []*workspace{&d.workspace, &d.beside.workspace} {
+			if _, err := d.scratch(w); err != nil {
+				return err
+			}
+		}
+		if l.pass, err = d.allocateHere(size); err != nil {
+			return err
+		}
+		if l.now, err = d.allocateHere(4 * l.words); err != nil {
+			return err
+		}
 		for i := range l.host {
 			if l.host[i], err = driver.Pinned(size); err != nil {
 				return err

@@ -44,7 +44,7 @@ func (d *Device) Tune(spec device.ConvolutionSpec) ([]Choice, error) {
 		t := &tuning{device: d, convolution: c}
 		defer func() { err = errors.Join(err, t.free()) }()
 		for _, o := range cudnn.Operations {
-			if spec.NoInputGradient && o == cudnn.BackwardInput {
+			if spec.Inference && o != cudnn.Forward || spec.NoInputGradient && o == cudnn.BackwardInput {
 				continue
 			}
 			choice, err := t.choose(o)

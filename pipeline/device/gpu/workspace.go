@@ -9,7 +9,8 @@ import (
 )
 
 // A workspace is memory that operations use one after the other. It is as
-// large as the largest needs, and made when the first of them runs.
+// large as the largest needs, and made for a loop or when the first of them
+// runs.
 type workspace struct {
 	need, size int
 	data       cu.DevicePtr

@@ -1,8 +1,8 @@
 //go:build gpu
 
 // Program tune measures, on this machine's GPU, every deterministic algorithm
-// that cuDNN has for the convolutions of the networks in params.yaml and of the
-// bench, and writes the fastest into pipeline/device/gpu/cudnn/algorithms.csv,
+// that cuDNN has for the convolutions of the networks in params.yaml, as they
+// are trained and as whole images are shown to them, and of the bench, and writes the fastest into pipeline/device/gpu/cudnn/algorithms.csv,
 // beside what other generations of GPUs have there. `make tune` runs it, from
 // the project's root.
 package main
@@ -110,12 +110,12 @@ func measure(precision string, shapes []device.ConvolutionSpec, found map[string
 
 // convolutions are the different ones of all networks.
 func convolutions(path string) ([]device.ConvolutionSpec, error) {
-	experiments, err := trainings(path)
+	experiments, err := experiments(path)
 	if err != nil {
 		return nil, err
 	}
 	var all []device.ConvolutionSpec
-	add := func(n params.Network, batch int) error {
+	add := func(n params.Network, batch int, inference bool) error {
 		description, err := network.New(n, []string{"cat", "dog"})
 		if err != nil {
 			return err
@@ -128,7 +128,9 @@ func convolutions(path string) ([]device.ConvolutionSpec, error) {
 				Batch: batch, Height: l.In.Height, Width: l.In.Width, In: l.In.Channels, Out: l.Out.Channels,
 				Kernel: l.Kernel, Stride: l.Stride, Padding: l.Padding, NoInputGradient: i == 0,
 			}
-			if !slices.Contains(all, spec) {
+			known := slices.Contains(all, spec) // with all that inference needs
+			spec.Inference = inference
+			if !known && !slices.Contains(all, spec) {
 				all = append(all, spec)
 			}
 		}
@@ -139,21 +141,31 @@ func convolutions(path string) ([]device.ConvolutionSpec, error) {
 		batches []int // beside PyTorch, and on the CPU
 	}{{network.FourBlocks(), []int{512, 64}}, {network.Residual(), []int{512, 128}}, {network.Large(), []int{128}}} {
 		for _, batch := range measured.batches {
-			if err := add(measured.network, batch); err != nil {
+			if err := add(measured.network, batch, false); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, p := range experiments {
-		if err := add(p.Network, p.Batch); err != nil {
+		if err := add(p.Train.Network, p.Train.Batch, false); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range experiments {
+		if p.Train.View != params.Whole {
+			continue
+		}
+		shown := p.Train.Network
+		shown.Height, shown.Width = p.Resize.Height, p.Resize.Width
+		if err := add(shown, p.Train.Batch, true); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// trainings are the sections train of all experiments.
-func trainings(path string) ([]params.Train, error) {
+// experiments are the parameters of all experiments.
+func experiments(path string) ([]*params.Params, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -164,13 +176,13 @@ func trainings(path string) ([]params.Train, error) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	var all []params.Train
+	var all []*params.Params
 	for _, experiment := range slices.Sorted(maps.Keys(file.Experiments)) {
 		p, err := params.Load(path, "sample", experiment, nil)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, p.Train)
+		all = append(all, p)
 	}
 	return all, nil
 }
