@@ -2,8 +2,8 @@
 # What can be proven of the GPU's part without a GPU: the PTX is its source's,
 # assembles and spills nothing; a build with the tag gpu trains on the CPU where
 # there is no driver; on a driver that stands in, operations and whole trainings
-# agree with the other devices, do just what is listed and leave nothing, and
-# every status that a call may answer ends the run with its name (each status at
+# agree with the other devices, do just what is listed, order what touches the
+# same memory and leave nothing, and every status that a call may answer ends the run with its name (each status at
 # each call with STANDIN_EVERY=1, which takes hours); and operations agree under
 # AddressSanitizer. Threads run in another order with each STANDIN_SEED.
 set -eu
@@ -20,7 +20,13 @@ go vet -tags gpu ./pipeline/device/gpu/... ./pipeline/model ./pipeline/stage ./p
 go build -tags gpu -ldflags '-X catdog/pipeline/stage.Code=standin' -o "$tests/" ./stages/train
 for package in device/gpu device/gpu/cudnn engine model train; do go test -tags gpu -c -o "$tests/$(basename $package).test" "./pipeline/$package"; done
 
-on() { (cd "pipeline/$2" && LD_LIBRARY_PATH=$1 "$tests/$(basename "$2").test" -test.run "$3"); }
+# What the stand-in finds fault with fails, whether or not a test asks.
+on() {
+	said=$tests/$(basename "$2").said
+	(cd "pipeline/$2" && LD_LIBRARY_PATH=$1 "$tests/$(basename "$2").test" -test.run "$3") >"$said" 2>&1 || { cat "$said"; exit 1; }
+	cat "$said"
+	! grep -q '^stand-in driver:' "$said"
+}
 sh pipeline/device/gpu/standin/make.sh "$include" build/gpu/standin
 echo 'gpu-check  on the stand-in: operations'
 for seed in 1 2; do STANDIN_SEED=$seed on "$root/build/gpu/standin" device/gpu .; done

@@ -19,6 +19,8 @@ struct context {
 	std::map<void *, size_t> pinned;
 	std::map<void *, const char *> handles;  // live ones, and their kind
 	stream main;
+	touches touched;
+	moment waited;  // what the host has waited for
 	CUresult lost = CUDA_SUCCESS;  // an error after which a context is of no use
 };
 

@@ -189,7 +189,8 @@ static int run(handle *h, int operation, descriptor *x, descriptor *w, descripto
 		return fail(BAD_PARAM, "memory that is not the GPU's, or a short workspace");
 	if (((uintptr_t)a | (uintptr_t)b | (uintptr_t)result | (uintptr_t)workspace) % 16) return fail(BAD_PARAM, "memory that is not aligned");
 	const standin_range ranges[] = {
-		{(CUdeviceptr)a, first->bytes()}, {(CUdeviceptr)b, second->bytes()}, {(CUdeviceptr)result, out->bytes()}, {(CUdeviceptr)workspace, bytes}};
+		{(CUdeviceptr)a, first->bytes(), false}, {(CUdeviceptr)b, second->bytes(), false},
+		{(CUdeviceptr)result, out->bytes(), true}, {(CUdeviceptr)workspace, bytes, true}};
 	call work{operation, *x, *w, *c, *y, a, b, result, keep};
 	const char *names[] = {"cudnn forward", "cudnn backward data", "cudnn backward filter"};
 	return standin_submit((CUstream)h->stream, names[operation], ranges, 4, [work] { compute(work); }) ? fail(EXECUTION_FAILED, "not queued") : SUCCESS;

@@ -6,10 +6,11 @@
 
 #include <functional>
 
-// Memory that queued work reads or writes.
+// Memory that queued work reads or, if so marked, writes too.
 struct standin_range {
 	CUdeviceptr at;
 	size_t bytes;
+	bool written;
 };
 
 extern "C" {

@@ -10,6 +10,7 @@ ENTRY cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode) {
 	s->capture = new graph;
 	s->capturer = pthread_self();
 	s->forked = s->pending = false;
+	s->captured.clear();
 	return CUDA_SUCCESS;
 }
 ENTRY cuStreamEndCapture(CUstream handle, CUgraph *made) {
@@ -37,7 +38,7 @@ ENTRY cuGraphGetNodes(CUgraph handle, CUgraphNode *nodes, size_t *count) {
 	BEGIN("");
 	NEED(handle, "graph");
 	if (nodes) return CUDA_ERROR_NOT_SUPPORTED;
-	return *count = ((graph *)handle)->size(), CUDA_SUCCESS;
+	return *count = ((graph *)handle)->operations.size(), CUDA_SUCCESS;
 }
 ENTRY cuGraphInstantiateWithFlags(CUgraphExec *made, CUgraph handle, unsigned long long) {
 	BEGIN("");
@@ -56,10 +57,14 @@ ENTRY cuGraphLaunch(CUgraphExec handle, CUstream on) {
 	BEGIN("");
 	NEED(handle, "instantiated graph");
 	STREAM(s, on);
-	for (auto &o : *(graph *)handle)
+	std::vector<operation> &operations = ((graph *)handle)->operations;
+	for (auto &o : operations)
 		if (std::string why = wrong(o); !why.empty()) return fault(CUDA_ERROR_INVALID_VALUE, "cuGraphLaunch: " + why);
-	if (s->capture) s->capture->insert(s->capture->end(), ((graph *)handle)->begin(), ((graph *)handle)->end());
-	else s->queue.insert(s->queue.end(), ((graph *)handle)->begin(), ((graph *)handle)->end());
+	if (!s->capture) s->known.join(current->waited);
+	for (auto &o : operations) {
+		if (s->capture) s->capture->operations.push_back(o), note(s, s->captured, s->capture->touched, o);
+		else s->queue.push_back(o), note(s, s->known, current->touched, o);
+	}
 	current->ledger.counts[GRAPH_LAUNCHES]++;
 	return CUDA_SUCCESS;
 }

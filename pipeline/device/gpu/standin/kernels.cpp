@@ -5,7 +5,8 @@
 
 #define EXPORT(name, barriers)                                                                                                        \
 	extern "C" void standin_##name(dim3 grid, dim3 block, void **parameters) { shim::call(barriers, name, grid, block, parameters); } \
-	extern "C" const unsigned long long standin_pointers_##name = shim::pointers(name);
+	extern "C" const unsigned long long standin_pointers_##name = shim::pointers(name);                                               \
+	extern "C" const unsigned long long standin_written_##name = shim::written(name);
 #define THREADS_APART(name) EXPORT(name, false)
 #define THREADS_TOGETHER(name) EXPORT(name, true)
 

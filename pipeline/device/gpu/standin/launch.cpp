@@ -14,7 +14,7 @@ struct function {
 	std::string name;
 	kernel run;
 	size_t parameters;
-	unsigned long long pointers;  // a bit for each parameter that is one
+	unsigned long long pointers, written;  // a bit for each parameter that is a pointer, and not to constants
 };
 }  // namespace
 
@@ -46,11 +46,12 @@ ENTRY cuModuleGetFunction(CUfunction *f, CUmodule module, const char *name) {
 	void *self = dlopen(here.dli_fname, RTLD_NOW);
 	kernel run = (kernel)dlsym(self, ("standin_" + std::string(name)).c_str());
 	auto *pointers = (const unsigned long long *)dlsym(self, ("standin_pointers_" + std::string(name)).c_str());
-	if (start == std::string::npos || !run || !pointers) return CUDA_ERROR_NOT_FOUND;
+	auto *written = (const unsigned long long *)dlsym(self, ("standin_written_" + std::string(name)).c_str());
+	if (start == std::string::npos || !run || !pointers || !written) return CUDA_ERROR_NOT_FOUND;
 	size_t parameters = 0;
 	for (size_t i = start; (i = ptx.find(".param ", i)) < end; i++) parameters++;
 	function *&made = functions[name];
-	if (!made) made = new function{name, run, parameters, *pointers};
+	if (!made) made = new function{name, run, parameters, *pointers, *written};
 	return *f = (CUfunction)made, CUDA_SUCCESS;
 }
 ENTRY cuFuncSetAttribute(CUfunction f, CUfunction_attribute, int) { return begin(__func__, ((function *)f)->name); }
@@ -64,7 +65,7 @@ ENTRY cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz, u
 	std::vector<standin_range> ranges;
 	for (size_t i = 0; i < values.size(); i++) {
 		memcpy(&values[i], parameters[i], 8);
-		if (f.pointers >> i & 1 && values[i]) ranges.push_back({(CUdeviceptr)values[i], 1});
+		if (f.pointers >> i & 1 && values[i]) ranges.push_back({(CUdeviceptr)values[i], 1, bool(f.written >> i & 1)});
 	}
 	kernel run = f.run;
 	return submit(on, {f.name, ranges, [=]() mutable {

@@ -29,22 +29,24 @@ static CUresult copy_in(const char *call, CUdeviceptr to, const void *from, size
 			copy = [=] { memcpy((void *)to, content->data(), bytes); };
 		}
 	}
-	return submit(s, {call, {{to, bytes}}, copy}, COPIES_IN);
+	return submit(s, {call, {{to, bytes, true}}, copy}, COPIES_IN);
 }
 
 static CUresult copy_out(const char *call, void *to, CUdeviceptr from, size_t bytes, CUstream handle) {
 	stream *s = stream_of(handle);
 	if (!s) return fault(CUDA_ERROR_INVALID_HANDLE, std::string(call) + ": no such stream in this context");
-	CUresult status = submit(s, {call, {{from, bytes}}, [=] { memcpy(to, (void *)from, bytes); }}, COPIES_OUT);
+	CUresult status = submit(s, {call, {{from, bytes, false}}, [=] { memcpy(to, (void *)from, bytes); }}, COPIES_OUT);
 	if (status || pinned(to, bytes)) return status;
 	current->ledger.counts[PAGEABLE]++;
-	return s->capture ? status : run(s);  // a driver waits for such memory
+	if (s->capture) return status;
+	current->waited.join(s->known);  // a driver waits for such memory
+	return run(s);
 }
 
 static CUresult fill(const char *call, CUdeviceptr p, unsigned value, size_t count, size_t width, CUstream handle) {
 	stream *s = stream_of(handle);
 	if (!s) return fault(CUDA_ERROR_INVALID_HANDLE, std::string(call) + ": no such stream in this context");
-	return submit(s, {call, {{p, count * width}}, [=] {
+	return submit(s, {call, {{p, count * width, true}}, [=] {
 		for (size_t i = 0; i < count; i++) memcpy((char *)p + i * width, &value, width);
 	}}, SETS);
 }
@@ -103,7 +105,7 @@ ENTRY cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream s)
 ENTRY cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream handle) {
 	BEGIN(bytes_of(bytes));
 	STREAM(s, handle);
-	return submit(s, {"cuMemcpyDtoDAsync", {{to, bytes}, {from, bytes}}, [=] { memmove((void *)to, (void *)from, bytes); }}, COPIES_WITHIN);
+	return submit(s, {"cuMemcpyDtoDAsync", {{to, bytes, true}, {from, bytes, false}}, [=] { memmove((void *)to, (void *)from, bytes); }}, COPIES_WITHIN);
 }
 // Copies that wait: on the main stream, which streams made with
 // CU_STREAM_NON_BLOCKING do not wait for, nor it for them.
@@ -111,12 +113,14 @@ ENTRY cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) {
 	BEGIN(bytes_of(bytes));
 	NOT_WHILE_CAPTURING;
 	CUresult status = copy_in("cuMemcpyHtoD", to, from, bytes, nullptr);
+	current->waited.join(current->main.known);
 	return status ? status : run(&current->main);
 }
 ENTRY cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t bytes) {
 	BEGIN(bytes_of(bytes));
 	NOT_WHILE_CAPTURING;
 	CUresult status = copy_out("cuMemcpyDtoH", to, from, bytes, nullptr);
+	current->waited.join(current->main.known);
 	return status ? status : run(&current->main);
 }
 ENTRY cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t count, CUstream s) {

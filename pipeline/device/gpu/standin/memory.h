@@ -76,6 +76,12 @@ public:
 		return "";
 	}
 
+	// Where the allocation begins that holds p; 0 if none does.
+	CUdeviceptr beginning(CUdeviceptr p) const {
+		auto found = find(p);
+		return found ? found->first : 0;
+	}
+
 	size_t size(CUdeviceptr p) const { return blocks.at(p).bytes; }
 
 	template <class F>

@@ -20,6 +20,16 @@ CUresult step(stream *s) {
 	return current->lost;
 }
 
+void note(const stream *s, moment &known, touches &touched, const operation &o) {
+	known[s]++;
+	for (auto &r : o.ranges) {
+		CUdeviceptr allocation = current->memory.beginning(r.at);
+		if (!allocation) continue; // pinned
+		if (std::string other = touched.add(s, known, o.name, allocation, r); !other.empty())
+			current->ledger.fault(o.name + " touches memory that " + other + " touches, and neither is ordered behind the other");
+	}
+}
+
 CUresult run(stream *s) {
 	while (!s->queue.empty())
 		if (CUresult status = step(s)) return status;
@@ -27,8 +37,12 @@ CUresult run(stream *s) {
 }
 
 CUresult run_all() {
+	current->waited.join(current->main.known);
 	run(&current->main);
-	for (stream *s : streams()) run(s);
+	for (stream *s : streams()) {
+		current->waited.join(s->known);
+		run(s);
+	}
 	return current->lost;
 }
 
@@ -45,12 +59,15 @@ CUresult submit(stream *s, operation o, count kind) {
 	if (s->capture) {
 		if (!pthread_equal(s->capturer, pthread_self())) return fault(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, o.name + " into another thread's capture");
 		current->ledger.counts[GRAPH_NODES]++;
-		s->capture->push_back(o);
+		s->capture->operations.push_back(o);
+		note(s, s->captured, s->capture->touched, o);
 		s->pending = s->forked;
 		return CUDA_SUCCESS;
 	}
 	current->ledger.counts[kind]++;
 	if (kind == LAUNCHES) current->ledger.kernels[o.name]++;
+	s->known.join(current->waited);
+	note(s, s->known, current->touched, o);
 	s->queue.push_back(o);
 	return CUDA_SUCCESS;
 }

@@ -11,6 +11,7 @@
 
 #include "driver.h"
 #include "ledger.h"
+#include "order.h"
 
 namespace standin {
 // A piece of work: its name, the memory that it touches, what it does.
@@ -19,11 +20,16 @@ struct operation {
 	std::vector<standin_range> ranges;
 	std::function<void()> run;
 };
-typedef std::vector<operation> graph;
+struct graph {
+	std::vector<operation> operations;
+	touches touched;
+};
 
 struct stream {
 	pthread_t maker = pthread_self();  // work comes from this thread only
 	std::deque<operation> queue;
+	moment known;     // what is ordered before its next operation
+	moment captured;  // the same within its capture
 	graph *capture = nullptr;
 	pthread_t capturer;
 	bool forked = false;   // joined a capture that another stream began
@@ -34,6 +40,9 @@ struct stream {
 // touches is looked at then as well as when it runs: what was freed by then is
 // the caller's fault at this call.
 CUresult submit(stream *s, operation o, count kind);
+
+// note looks whether an operation is ordered behind all that touch its memory.
+void note(const stream *s, moment &known, touches &touched, const operation &o);
 
 // wrong says what is wrong with the memory that an operation touches, "" if nothing.
 std::string wrong(const operation &o);

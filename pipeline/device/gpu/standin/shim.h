@@ -182,11 +182,17 @@ void call(bool fibered, void (*kernel)(A...), dim3 grid, dim3 block, void **para
 	launch(fibered, grid, block, [=] { unpack(kernel, parameters, std::index_sequence_for<A...>{}); });
 }
 
-// A bit for each parameter that is a pointer.
+// A bit for each parameter that is a pointer, or one through which is written.
 template <class... A>
 unsigned long long pointers(void (*)(A...)) {
 	unsigned long long bits = 0, bit = 1;
 	((bits |= std::is_pointer_v<A> ? bit : 0, bit <<= 1), ...);
+	return bits;
+}
+template <class... A>
+unsigned long long written(void (*)(A...)) {
+	unsigned long long bits = 0, bit = 1;
+	((bits |= std::is_pointer_v<A> && !std::is_const_v<std::remove_pointer_t<A>> ? bit : 0, bit <<= 1), ...);
 	return bits;
 }
 }  // namespace shim

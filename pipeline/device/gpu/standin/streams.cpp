@@ -9,6 +9,7 @@ namespace {
 // The place in a stream at which an event was recorded.
 struct marker {
 	stream *on;
+	moment known;  // what is ordered before it
 	bool reached = false;
 	double at = 0;  // seconds
 };
@@ -18,7 +19,15 @@ struct event {
 	std::shared_ptr<marker> last;
 	graph *capture = nullptr;  // recorded in a stream that was captured
 	stream *captured = nullptr;
+	moment known;  // within that capture
 };
+
+// The host has waited for an event.
+CUresult waited(event *e) {
+	if (!e->last) return CUDA_SUCCESS;
+	current->waited.join(e->last->known);
+	return e->last->reached ? CUDA_SUCCESS : run(e->last->on);
+}
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 }  // namespace
@@ -43,11 +52,13 @@ ENTRY cuStreamSynchronize(CUstream handle) {
 	STREAM(s, handle);
 	if (s->capture) return fault(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "cuStreamSynchronize of a stream that is captured");
 	current->ledger.counts[WAITS]++;
+	current->waited.join(s->known);
 	return run(s);
 }
 ENTRY cuStreamQuery(CUstream handle) {
 	BEGIN("");
 	STREAM(s, handle);
+	current->waited.join(s->known);
 	return run(s);
 }
 ENTRY cuStreamWaitEvent(CUstream handle, CUevent awaited, unsigned) {
@@ -57,16 +68,19 @@ ENTRY cuStreamWaitEvent(CUstream handle, CUevent awaited, unsigned) {
 	event *e = (event *)awaited;
 	if (e->capture) {
 		if (s->capture && s->capture != e->capture) return fault(CUDA_ERROR_STREAM_CAPTURE_MERGE, "cuStreamWaitEvent across two captures");
-		if (!s->capture) s->capture = e->capture, s->capturer = pthread_self(), s->forked = true;
+		if (!s->capture) s->capture = e->capture, s->capturer = pthread_self(), s->forked = true, s->captured.clear();
+		s->captured.join(e->known);
 		e->captured->pending = false;
 		return CUDA_SUCCESS;
 	}
 	if (s->capture) return fault(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "cuStreamWaitEvent in a capture for an event outside of it");
-	if (std::shared_ptr<marker> m = e->last)
+	if (std::shared_ptr<marker> m = e->last) {
+		s->known.join(m->known);
 		s->queue.push_back({"wait", {}, [=] {
 			while (!m->reached && !m->on->queue.empty())
 				if (step(m->on)) return;
 		}});
+	}
 	return CUDA_SUCCESS;
 }
 ENTRY cuEventCreate(CUevent *made, unsigned flags) {
@@ -88,10 +102,12 @@ ENTRY cuEventRecord(CUevent handle, CUstream on) {
 	event *e = (event *)handle;
 	e->capture = s->capture;
 	e->captured = s;
+	e->known = s->captured;
 	if (s->capture) return CUDA_SUCCESS;
 	current->ledger.counts[EVENTS]++;
 	std::shared_ptr<marker> m = e->last = std::make_shared<marker>();
 	m->on = s;
+	m->known = s->known;
 	s->queue.push_back({"event", {}, [=] { m->reached = true, m->at = now(); }});
 	return CUDA_SUCCESS;
 }
@@ -101,13 +117,12 @@ ENTRY cuEventSynchronize(CUevent handle) {
 	event *e = (event *)handle;
 	if (e->capture) return fault(CUDA_ERROR_CAPTURED_EVENT, "cuEventSynchronize of an event that was captured");
 	current->ledger.counts[WAITS]++;
-	return e->last && !e->last->reached ? run(e->last->on) : CUDA_SUCCESS;
+	return waited(e);
 }
 ENTRY cuEventQuery(CUevent handle) {
 	BEGIN("");
 	NEED(handle, "event");
-	event *e = (event *)handle;
-	return e->last && !e->last->reached ? run(e->last->on) : CUDA_SUCCESS;
+	return waited((event *)handle);
 }
 ENTRY cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
 	BEGIN("");
