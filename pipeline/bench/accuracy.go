@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"catdog/pipeline/artifact"
+	"catdog/pipeline/device/cpu"
 	"catdog/pipeline/plot"
 	"catdog/pipeline/stage"
 	"catdog/pipeline/train/record"
@@ -22,7 +23,7 @@ var accuracyPart = part{
 	name: "accuracy", title: "Accuracy against time",
 	about: "Minutes of training, validation and checkpoints included, until the validation split is told right to so many per cent for the first time, " +
 		"by the current model of `DATASET` and each `EXPERIMENT` as its own history.csv and runtime.json say, if the CPU made it. " +
-		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average and augmentation, compiled and channels-last, " +
+		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average and augmentation, channels-last, compiled where a few steps are faster so, " +
 		"for its first two epochs; from there on it is taken to need as many epochs as ours, each as long as those two, validation left out. Ours is as fast as the machine was on the day of the training, the peer as it is now. " +
 		"`make bench ONLY=accuracy DATASET=dogs-vs-cats EXPERIMENT=\"64px-fast 64px\"` measures two.",
 	measure: measureAccuracy,
@@ -56,11 +57,11 @@ func measureAccuracy(s *session) (rows []Row, err error) {
 			return nil, err
 		}
 		s.Reporter.Say("trains %s for two epochs by PyTorch", run.name)
-		measured, err := s.torchTraining(run)
+		measured, setting, err := s.torchTraining(run)
 		if err != nil {
 			return nil, err
 		}
-		more, lines := s.besideTorch(run, measured)
+		more, lines := s.besideTorch(run, setting, measured)
 		rows, curves = append(rows, more...), append(curves, lines...)
 	}
 	if len(curves) == 0 {
@@ -73,7 +74,7 @@ func measureAccuracy(s *session) (rows []Row, err error) {
 
 // besideTorch sets a training beside the peer's first epochs, and beside what
 // those make of the rest.
-func (s *session) besideTorch(run *training, measured []moment) (rows []Row, curves []plot.Series) {
+func (s *session) besideTorch(run *training, setting string, measured []moment) (rows []Row, curves []plot.Series) {
 	last := measured[len(measured)-1]
 	perEpoch := last.minutes / float64(len(measured))
 	rest := []moment{last}
@@ -89,10 +90,10 @@ func (s *session) besideTorch(run *training, measured []moment) (rows []Row, cur
 		}
 		rows = append(rows, less(fmt.Sprintf("%s, %.0f %% told right", run.name, 100*milestone), "min", sample{one}, "PyTorch, taken on", sample{other}))
 	}
-	rows = append(rows, more(run.name+", epochs", "1/h", sample{60 / run.perEpoch}, compiled, sample{60 / perEpoch}))
+	rows = append(rows, more(run.name+", epochs", "1/h", sample{60 / run.perEpoch}, setting, sample{60 / perEpoch}))
 	taken := series(run.name+": PyTorch, at its pace and with our accuracy", rest)
 	taken.Dashed = true
-	return rows, []plot.Series{series(run.name+": ours", run.moments), series(run.name+": "+compiled, measured), taken}
+	return rows, []plot.Series{series(run.name+": ours", run.moments), series(run.name+": "+setting, measured), taken}
 }
 
 func series(name string, moments []moment) plot.Series {
@@ -148,8 +149,15 @@ func currentTraining(experiment string) (*training, error) {
 	if manifests["train"].Inputs["pack"] != manifests["pack"].Digest {
 		return nil, fmt.Errorf("%w: %s was trained on another pack than the current one", errNothingToShow, run.name)
 	}
-	if engine := manifests["train"].Engine; !strings.HasPrefix(engine, "cpu ") {
-		return nil, fmt.Errorf("%w: %s was trained by %s", errNothingToShow, run.name, engine)
+	here, err := cpu.New(cpu.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if engine := manifests["train"].Engine; !strings.HasPrefix(here.Describe(), engine) {
+		return nil, errors.Join(fmt.Errorf("%w: %s was trained by %s, this is %s", errNothingToShow, run.name, engine, here.Describe()), here.Close())
+	}
+	if err := here.Close(); err != nil {
+		return nil, err
 	}
 	return run, run.read()
 }
@@ -196,22 +204,23 @@ func readEpochTimes(folder string) ([]record.EpochTime, error) {
 	return runtime.Epochs, nil
 }
 
-// torchTraining is the peer's first epochs.
-func (s *session) torchTraining(run *training) (moments []moment, err error) {
+// torchTraining is the peer's first epochs, and the setting in which it was fast.
+func (s *session) torchTraining(run *training) (moments []moment, setting string, err error) {
 	command, err := s.script("peers", "accuracy.py", run.pack, filepath.Join(run.folder, "hyperparameters.json"), "2")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	errorsOf := &tail{}
 	command.Stderr = errorsOf
 	out, err := command.Output()
 	if err != nil {
-		return nil, errors.Join(s.Err(), fmt.Errorf("train by PyTorch: %w: %s", err, errorsOf.last()))
+		return nil, "", errors.Join(s.Err(), fmt.Errorf("train by PyTorch: %w: %s", err, errorsOf.last()))
 	}
 	minutes := 0.0
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 		var epoch struct {
 			Versions map[string]string `json:"versions"`
+			Compiled *bool             `json:"compiled"`
 			Seconds  float64           `json:"seconds"`
 			Accuracy float64           `json:"accuracy"`
 		}
@@ -219,18 +228,21 @@ func (s *session) torchTraining(run *training) (moments []moment, err error) {
 			continue // libraries print lines of their own
 		}
 		if err := json.Unmarshal(lines.Bytes(), &epoch); err != nil {
-			return nil, fmt.Errorf("train by PyTorch: %w", err)
+			return nil, "", fmt.Errorf("train by PyTorch: %w", err)
 		}
 		for name, version := range epoch.Versions {
 			s.versions[name] = version
+		}
+		if epoch.Compiled != nil {
+			setting = map[bool]string{true: compiled, false: channelsLast}[*epoch.Compiled]
 		}
 		if epoch.Seconds > 0 {
 			minutes += epoch.Seconds / 60
 			moments = append(moments, moment{minutes, epoch.Accuracy})
 		}
 	}
-	if len(moments) == 0 {
-		return nil, errors.New("train by PyTorch: it says nothing of an epoch")
+	if len(moments) == 0 || setting == "" {
+		return nil, "", errors.New("train by PyTorch: it says nothing of an epoch or of its setting")
 	}
-	return moments, nil
+	return moments, setting, nil
 }

@@ -74,6 +74,10 @@ func (s *session) turn() time.Duration {
 	return 1500 * time.Millisecond
 }
 
+// longTurn is the turn of contenders whose units take up to a second: the first
+// one after a rest is slower than the others.
+func (s *session) longTurn() time.Duration { return 5 * s.turn() }
+
 // note says what was left out, now and in the report.
 func (s *session) note(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
@@ -95,8 +99,16 @@ func Measure(ctx context.Context, o Options) error {
 	if len(wanted) == 0 {
 		return fmt.Errorf("ONLY=%s: the parts are %s", o.Only, strings.Join(names, ", "))
 	}
+	before := load()
+	if cores := float64(runtime.NumCPU()); before > cores/4 && !o.Quick {
+		o.Reporter.Say("the machine is busy (load %.1f on %g cores): the numbers will not be worth much", before, cores)
+	}
 	for _, p := range wanted {
-		if err := o.measure(ctx, p); err != nil {
+		if p.name == accuracyPart.name && o.Only == "" && os.Getenv("DATASET") == "" {
+			o.Reporter.Say("leaves out %s, which wants a DATASET", p.name)
+			continue
+		}
+		if err := o.measure(ctx, p, before); err != nil {
 			return fmt.Errorf("measure %s: %w", p.name, err)
 		}
 	}
@@ -104,12 +116,22 @@ func Measure(ctx context.Context, o Options) error {
 	return nil
 }
 
-// measure measures one part and merges its rows into the report.
-func (o Options) measure(ctx context.Context, p part) error {
-	run := Run{Part: p.name, Command: "make bench ONLY=" + p.name, Load: load()}
-	if cores := float64(runtime.NumCPU()); run.Load > cores/4 && !o.Quick {
-		o.Reporter.Say("the machine is busy (load %.1f on %g cores): the numbers will not be worth much", run.Load, cores)
+// command measures one part again, as it is measured now.
+func command(part string) string {
+	words := "make bench ONLY=" + part
+	for _, name := range map[string][]string{accuracyPart.name: {"DATASET", "EXPERIMENT"}, resizePart.name: {"PHOTOS"}}[part] {
+		if value := os.Getenv(name); strings.Contains(value, " ") {
+			words += fmt.Sprintf(" %s=%q", name, value)
+		} else if value != "" {
+			words += " " + name + "=" + value
+		}
 	}
+	return words
+}
+
+// measure measures one part and merges its rows into the report.
+func (o Options) measure(ctx context.Context, p part, load float64) error {
+	run := Run{Part: p.name, About: p.about, Command: command(p.name), Load: load}
 	folder, err := filepath.Abs(filepath.Join(o.Build, "bench", p.name))
 	if err != nil {
 		return err
@@ -130,13 +152,13 @@ func (o Options) measure(ctx context.Context, p part) error {
 		rows[i].Part = p.name
 		o.Reporter.Say("%s", rows[i])
 	}
-	run.Notes, run.Figure = s.notes, s.figure
+	run.Notes, run.Figure, run.Versions = s.notes, s.figure, s.versions
 
 	before, err := readReport(o.Reports)
 	if err != nil {
 		return err
 	}
-	merged, dropped := before.merge(&Report{Machine: thisMachine(), Versions: s.versions, Runs: []Run{run}, Rows: rows})
+	merged, dropped := before.merge(&Report{Machine: thisMachine(), Runs: []Run{run}, Rows: rows})
 	if dropped {
 		o.Reporter.Say("%s held numbers of another machine; they are gone", filepath.Join(o.Reports, jsonName))
 	}

@@ -24,9 +24,9 @@ import (
 
 var epochsPart = part{
 	name: "epochs", title: "Epochs",
-	about: "Images a second of training epochs beside those of bare steps with a batch that is ready in memory, by the residual network, batch 128. " +
+	about: "Images a second of training beside those of bare steps with a batch that is ready in memory, by the residual network, batch 128. " +
 		"*A run of the stage* is the stage `train` itself for an epoch of 7,680 images of 72×72, its time without validation, but with shuffling, augmentation, checkpoint and plots (which weigh more than in longer epochs). " +
-		"*A pack* is training, augmentation included, on a synthetic one whose train split has so many rows of 36×36, cropped to 32×32 so that the largest fits here; five rows in a row show the same image.",
+		"*A pack* is steps of training, shuffling and augmentation included, on a synthetic one whose train split has so many rows of 36×36, cropped to 32×32 so that the largest fits here; five rows in a row show the same image.",
 	measure: measureEpochs,
 }
 
@@ -39,7 +39,7 @@ func measureEpochs(s *session) (rows []Row, err error) {
 		steps, batch, sizes = 1, 4, []int{20}
 	}
 	const bare = "ours, batches ready"
-	samples, err := s.onPack(syntheticPack{storedSide, steps * batch, batch}, assignment{Kind: "stage", Network: "residual", Batch: batch}, min(2, s.rounds()))
+	samples, err := s.onPack(syntheticPack{storedSide, steps * batch, batch}, assignment{Kind: "stage", Network: "residual", Batch: batch}, min(3, s.rounds()))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s *session) onPack(p syntheticPack, a assignment, rounds int) (samples []s
 		}
 		all = append(all, c)
 	}
-	return rates(s, all, rounds, s.turn())
+	return rates(s, all, rounds, s.longTurn())
 }
 
 // A syntheticPack is noise with so many images in each split.

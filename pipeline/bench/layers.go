@@ -15,7 +15,7 @@ import (
 var layersPart = part{
 	name: "layers", title: "Layer by layer",
 	about: "Milliseconds that the operations of one training step take, each by itself, repeated with the data that it left in the caches; layers of one shape are counted together. " +
-		"The peer is oneDNN, where it has the operation, in the same layouts: its Winograd convolutions where it has them (before version 3, with AVX-512), else direct ones. " +
+		"The peer is oneDNN, for the convolutions behind the first, in the same layouts: its Winograd convolutions where it has them (before version 3, with AVX-512), else direct ones. " +
 		"*Of peak* is how many multiply-adds a second that is, of those that the processors can do together, measured in the same run; they are counted as a direct convolution needs them, and Winograd's F(4×4, 3×3) gets by with a quarter, so that more than 100 % is possible. " +
 		"*Of bandwidth* is how many bytes a second go through memory, if each number that is read or written goes once, of what copying a long array reaches; what fits the caches can have more than 100 %.",
 	measure: measureLayers,
@@ -27,7 +27,7 @@ type operation struct {
 	count        int     // in a step
 	multiplyAdds float64 // each, as a direct convolution's
 	bytes        float64 // each, read or written
-	peer         bool    // oneDNN has it
+	peer         bool    // oneDNN is asked for it
 	run          func() error
 }
 

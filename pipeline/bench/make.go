@@ -23,7 +23,7 @@ var makePart = part{
 		"*One key changed*: a parameter of train is another, and `make -n`, `dvc repro --dry` and `snakemake -n` say what would run. " +
 		"*One photo added*: `make pack` finds, checks and resizes it and writes a new pack; beside it `make pack` with another seed, which only writes a new pack. " +
 		"*Nothing to do* once more with ten times the photos, beside our own figure. " +
-		"The peers have seven stages with the same arrows and one parameter each, explore and resize reading the folder of photos; DVC hashes contents as ours does, Snakemake looks at time stamps.",
+		"The peers have seven stages with the same arrows and one parameter each, explore and resize reading the folder of photos; DVC hashes contents as ours does, Snakemake looks at time stamps and parameters.",
 	measure: measureMake,
 }
 

@@ -57,10 +57,14 @@ func (r Row) String() string {
 
 // A Run is how the rows of one part came about.
 type Run struct {
-	Part    string `json:"part"`
+	Part string `json:"part"`
+	// About is what was measured, and how.
+	About   string `json:"about"`
 	Command string `json:"command"`
-	// Load is the number of other processes that wanted a core, averaged over
-	// the minute before.
+	// Versions are those of what took part, by name.
+	Versions map[string]string `json:"versions"`
+	// Load is the number of processes that wanted a core, averaged over the minute
+	// before the first part was measured.
 	Load float64 `json:"load_before"`
 	// Notes are lines about what was left out.
 	Notes []string `json:"notes,omitempty"`
@@ -71,10 +75,9 @@ type Run struct {
 
 // A Report is what benchmarks.json holds.
 type Report struct {
-	Machine  Machine           `json:"machine"`
-	Versions map[string]string `json:"versions"`
-	Runs     []Run             `json:"runs"`
-	Rows     []Row             `json:"rows"`
+	Machine Machine `json:"machine"`
+	Runs    []Run   `json:"runs"`
+	Rows    []Row   `json:"rows"`
 }
 
 // readReport reads the report in a folder; an empty one if there is none.
@@ -97,15 +100,10 @@ func readReport(folder string) (*Report, error) {
 // do not stand beside ours: the second result says that there were some, and
 // that they are gone.
 func (r *Report) merge(fresh *Report) (merged *Report, dropped bool) {
-	merged = &Report{Machine: fresh.Machine, Versions: map[string]string{}}
+	merged = &Report{Machine: fresh.Machine}
 	if r.Machine != fresh.Machine {
 		dropped = len(r.Rows) > 0
 		r = &Report{}
-	}
-	for _, from := range []*Report{r, fresh} {
-		for name, version := range from.Versions {
-			merged.Versions[name] = version
-		}
 	}
 	for _, p := range parts {
 		from := r
@@ -145,16 +143,10 @@ func (r *Report) write(folder string) error {
 func (r *Report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
-	b.WriteString("Each line is this project beside a peer that does the same work on the same machine in the same run, or beside itself where the peer says *ours*. " +
+	b.WriteString("Each line is this project beside a peer that does the same work on the same machine in the same run (accuracy against time says what it does instead), or beside itself where the peer says *ours*. " +
 		"Contenders are processes of their own that wait while another one works, and take turns: " +
 		"the figures are medians over the rounds, in brackets the least and the most. A ratio above 1 says that this project is better.\n\n")
-	fmt.Fprintf(&b, "Machine: %s.\n\n", r.Machine)
-	var versions []string
-	for name, version := range r.Versions {
-		versions = append(versions, name+" "+version)
-	}
-	slices.SortFunc(versions, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-	fmt.Fprintf(&b, "Versions: %s.\n", strings.Join(versions, ", "))
+	fmt.Fprintf(&b, "Machine: %s.\n", r.Machine)
 
 	for _, p := range parts {
 		index := slices.IndexFunc(r.Runs, func(run Run) bool { return run.Part == p.name })
@@ -162,7 +154,7 @@ func (r *Report) markdown() string {
 			continue
 		}
 		run := r.Runs[index]
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", p.title, p.about)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", p.title, run.About)
 		for _, note := range run.Notes {
 			fmt.Fprintf(&b, "Note: %s.\n\n", note)
 		}
@@ -172,11 +164,11 @@ func (r *Report) markdown() string {
 		if run.Figure != "" {
 			fmt.Fprintf(&b, "\n![%s](%s)\n", p.title, run.Figure)
 		}
-		fmt.Fprintf(&b, "\n`%s`, load of the machine in the minute before: %.1f.\n", run.Command, run.Load)
+		fmt.Fprintf(&b, "\n`%s`, load of the machine in the minute before: %.1f. %s.\n", run.Command, run.Load, versions(run.Versions))
 	}
 
 	b.WriteString("\n## How to get them\n\n")
-	b.WriteString("`make bench` measures everything in about twelve minutes and `make bench ONLY=train` one part; the others' lines stay. The parts: ")
+	b.WriteString("`make bench` measures everything but accuracy in about half an hour and `make bench ONLY=train` one part; the others' lines stay. The parts: ")
 	for i, p := range parts {
 		if i > 0 {
 			b.WriteString(", ")
@@ -187,6 +179,16 @@ func (r *Report) markdown() string {
 		"`PHOTOS=folder` takes the JPEGs of that folder for `resize` in place of drawn ones. " +
 		"Nothing else should run meanwhile. The same numbers, with more digits, are in benchmarks.json.\n")
 	return b.String()
+}
+
+// versions are what took part, in one line.
+func versions(of map[string]string) string {
+	var words []string
+	for name, version := range of {
+		words = append(words, name+" "+version)
+	}
+	slices.SortFunc(words, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	return strings.Join(words, ", ")
 }
 
 // table writes rows; columns that are empty throughout are left out.

@@ -10,9 +10,9 @@ import (
 
 func fresh(machine Machine, partName string, ratio float64) *Report {
 	return &Report{
-		Machine:  machine,
-		Versions: map[string]string{partName + "'s peer": "1"},
-		Runs:     []Run{{Part: partName, Command: "make bench ONLY=" + partName, Load: 0.25}},
+		Machine: machine,
+		Runs: []Run{{Part: partName, About: "What it is.", Command: "make bench ONLY=" + partName, Load: 0.25,
+			Versions: map[string]string{partName + "'s peer": "1"}}},
 		Rows: []Row{{
 			Part: partName, Name: "what", Ours: 1234.5, Peer: 1000, PeerName: "peer", Unit: "images/s", Ratio: ratio,
 			Rounds: 5, OursRange: &[2]float64{1200, 1300}, PeerRange: &[2]float64{990, 1010},
@@ -37,11 +37,11 @@ func TestMerge(t *testing.T) {
 	for _, row := range report.Rows {
 		got = append(got, row.Ratio)
 	}
-	if want := []float64{2, 3}; !reflect.DeepEqual(got, want) || len(report.Runs) != 2 || len(report.Versions) != 2 {
-		t.Errorf("ratios %v of %d runs with %d versions, want %v of 2 with 2", got, len(report.Runs), len(report.Versions), want)
+	if want := []float64{2, 3}; !reflect.DeepEqual(got, want) || len(report.Runs) != 2 {
+		t.Errorf("ratios %v of %d runs, want %v of 2", got, len(report.Runs), want)
 	}
 	report, dropped := report.merge(fresh(Machine{Processor: "another"}, "train", 4))
-	if !dropped || len(report.Rows) != 1 || len(report.Versions) != 1 {
+	if !dropped || len(report.Rows) != 1 || len(report.Runs) != 1 {
 		t.Errorf("numbers of another machine stand beside this one's: %+v", report)
 	}
 }
@@ -70,12 +70,12 @@ func TestWrite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Machine: Some CPU, 2 cores (AVX2), 8 GiB, Debian.",
-		"Versions: train's peer 1.",
+		"## Training\n\nWhat it is.",
 		"Note: something is left out.",
 		"| what | images/s | 1,235 (1,200–1,300) | 1,000 (990–1,010) | peer | 1.23 |  |  |",
 		"| nothing | allocations | 0.00 | 7.00 | peer | – |  |  |",
 		"| layer | ms | 1.50 |  |  |  | 50.0 % | 12.3 % |",
-		"`make bench ONLY=train`, load of the machine in the minute before: 0.2.",
+		"`make bench ONLY=train`, load of the machine in the minute before: 0.2. train's peer 1.",
 		"## How to get them",
 	} {
 		if !strings.Contains(string(text), want) {

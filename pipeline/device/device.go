@@ -123,7 +123,8 @@ type Normalization interface {
 	// Forward uses the batch's statistics and updates the running mean and
 	// (unbiased) variance. skip is nil unless the spec says Skip.
 	Forward(x Activation, scale, shift, runningMean, runningVariance Vector, skip, y Activation) error
-	// Infer uses the running statistics.
+	// Infer uses the running statistics. What Forward kept for Backward is gone
+	// then.
 	Infer(x Activation, scale, shift, runningMean, runningVariance Vector, skip, y Activation) error
 	// Backward writes the gradients of x, scale and shift for the batch last
 	// given to Forward; the skip's gradient is dy itself. dx may be x: then

@@ -93,13 +93,18 @@ func TestDot(t *testing.T) {
 
 // NaN goes through to the loss, where package train looks for it.
 func TestNaNReachesTheLoss(t *testing.T) {
-	n := maximal()
-	m := build(t, n, reference.New(), options(2))
-	set(t, m, initial(n))
-	images, targets := batch(n, 2, 1)
-	images[5] = float32(math.NaN())
-	loss, _, err := m.Step(1, 1, 1, images, targets)
-	if err != nil || loss == loss {
-		t.Errorf("loss %g, error %v, want NaN", loss, err)
+	for name, n := range networks() {
+		for on, d := range devices(t) {
+			for what, value := range map[string]float64{"NaN": math.NaN(), "infinity": math.Inf(1)} {
+				m := build(t, n, d, options(2))
+				set(t, m, initial(n))
+				images, targets := batch(n, 2, 1)
+				images[5] = float32(value)
+				loss, _, err := m.Step(1, 1, 1, images, targets)
+				if err != nil || loss == loss {
+					t.Errorf("%s of %s on %s: loss %g, error %v, want NaN", what, name, on, loss, err)
+				}
+			}
+		}
 	}
 }

@@ -152,7 +152,7 @@ func (m *Machine) Step(step int, seed uint64, learningRate float32, images, targ
 	m.step, m.seed, m.learningRate = gorgonia.I64(step), gorgonia.I64(seed), gorgonia.F32(learningRate)
 	m.trained.batch.Upload(images)
 	m.targets.Upload(targets)
-	if err := m.training.run(m.logits); err != nil {
+	if err := cmp.Or(m.training.run(m.logits), m.device.Err()); err != nil {
 		return 0, nil, fmt.Errorf("step %d: %w", step, err)
 	}
 	return float32(*m.loss), m.logits, nil
@@ -175,7 +175,7 @@ func (m *Machine) Predict(weights Weights, images []float32, logits []float32) e
 			batch = m.padded
 		}
 		m.predicted.batch.Upload(batch[:len(m.padded)])
-		if err := m.inference.run(m.logits); err != nil {
+		if err := cmp.Or(m.inference.run(m.logits), m.device.Err()); err != nil {
 			return fmt.Errorf("predict: %w", err)
 		}
 		logits = logits[copy(logits, m.logits):]

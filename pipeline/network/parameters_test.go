@@ -21,7 +21,7 @@ func TestParameters(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("parameters %v, want %v", names, want)
 	}
-	flat := build(t, plain())
+	flat := build(t, FourBlocks())
 	dense := flat.Parameters()[len(flat.Parameters())-2]
 	if !slices.Equal(dense.Shape, []int{2, 4 * 4 * 256}) || !dense.Role.Decayed() || !dense.Role.Learnt() {
 		t.Errorf("dense %+v", dense)

@@ -127,7 +127,8 @@ func (s *session) agreement() error {
 			what := w.name + " in " + precision
 			d, err := model.Device(params.Train{Device: "gpu", Precision: precision})
 			if err != nil {
-				if err := s.found(what, err.Error(), ""); err != nil {
+				// Bfloat16 is not on every GPU.
+				if err := s.must(what, err.Error(), "", "", precision == "bfloat16"); err != nil {
 					return err
 				}
 				continue

@@ -208,7 +208,8 @@ func schedules() [][]string {
 var bars = []struct{ accuracy, seconds float64 }{{0.93, 0}, {0.95, 10}, {0.96, 0}, {0.97, 60}}
 
 // photos trains on the photos with ever longer schedules and keeps, for each
-// accuracy, the shortest training whose model reaches it on the test split.
+// accuracy, the shortest training whose model reaches it on the test split: how
+// long a schedule has to be, not how good a model chosen by validation is.
 func (s *session) photos() error {
 	archive := filepath.Join(s.bundle, photosName)
 	if _, err := os.Stat(archive); err != nil {

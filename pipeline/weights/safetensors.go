@@ -155,7 +155,8 @@ func encodeHeader(tensors []Tensor, metadata map[string]string, typeOf func(Tens
 
 // Read reads a safetensors file of float32 and float16 tensors and its metadata; the
 // tensors come in the order of their data. A file that breaks a rule of the
-// format, or holds other types, gives an error.
+// format, or holds other types, gives an error (but for keys within a tensor's
+// entry in other letters, or twice).
 func Read(path string) ([]Tensor, map[string]string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -34,8 +34,8 @@ type convolution struct {
 }
 
 func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution, error) {
-	if d.failure != nil {
-		return nil, d.failure
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	h, w := 0, 0
 	if spec.Stride > 0 {
@@ -146,7 +146,7 @@ func (c *convolution) places(move func(oihw, own int)) {
 func (c *convolution) Import(oihw []float32, w device.Vector) {
 	values, err := c.device.hostView("import a convolution's weights", w, c.WeightsLen(), len(oihw), c.count())
 	if err != nil {
-		c.device.fail(err)
+		c.device.failure.Add(err)
 		return
 	}
 	clear(values)
@@ -156,7 +156,7 @@ func (c *convolution) Import(oihw []float32, w device.Vector) {
 func (c *convolution) Export(w device.Vector, oihw []float32) {
 	values, err := c.device.hostView("export a convolution's weights", w, c.WeightsLen(), len(oihw), c.count())
 	if err != nil {
-		c.device.fail(err)
+		c.device.failure.Add(err)
 		return
 	}
 	c.places(func(to, from int) { oihw[to] = values[from] })

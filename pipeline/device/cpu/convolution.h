@@ -1,6 +1,6 @@
 // Convolutions by oneDNN, versions 2 and 3. Functions that return text return
-// NULL when all went well. All are called on the executor's thread only, since
-// oneDNN divides work by that thread's OpenMP settings.
+// NULL when all went well. What computes is called on the executor's thread
+// only, since oneDNN divides work by that thread's OpenMP settings.
 #pragma once
 #include "kernels.h"
 

@@ -5,7 +5,7 @@
 // Feature maps lie blocked: batch, blocks of channels, height, width, the
 // channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.
 // Operations are queued and run one after another on a thread of the device's
-// own; only what reads results (Download, Loss) waits. An operation that fails
+// own; only what reads results (Download, Loss) or moves data in waits. An operation that fails
 // there makes the next call return its error.
 package cpu
 
@@ -39,8 +39,9 @@ import (
 type Options struct {
 	Threads int // 0 is one for each processor
 	// Precision is "float32" (the default) or "bfloat16", for which AVX-512 is
-	// needed: convolutions multiply values rounded to that and sum in float32;
-	// the first layer's and everything else stays float32.
+	// needed: convolutions multiply values rounded to that and sum in float32; a
+	// first layer that a kernel of ours computes, and everything else, stays
+	// float32.
 	Precision string
 	// Winograd is OneDNN or Never; "" is our own.
 	Winograd string
@@ -65,8 +66,7 @@ type Device struct {
 	operations  []*C.convolution
 	winograd    winogradSource
 	workspace   *C.struct_workspace
-	// failure is of a call that could not return it, such as Upload.
-	failure error
+	failure     device.Failure
 }
 
 var _ device.Device = (*Device)(nil)
@@ -139,8 +139,8 @@ func open(options Options, set isa.Set) (*Device, error) {
 // Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 own winograd".
 func (d *Device) Describe() string { return d.description }
 
-// Err is nil: memory is always there.
-func (d *Device) Err() error { return nil }
+// Err is the device's failure, if it has one.
+func (d *Device) Err() error { return d.failure.Err() }
 
 // Threads is how many threads compute.
 func (d *Device) Threads() int { return d.threads }
@@ -175,9 +175,9 @@ func (d *Device) submit(run C.operation, arguments unsafe.Pointer, size uintptr)
 // wait returns when everything queued has run. A failure stays.
 func (d *Device) wait() error {
 	if err := d.result(); err != nil {
-		d.fail(fmt.Errorf("compute on the cpu: %w", err))
+		d.failure.Add(fmt.Errorf("compute on the cpu: %w", err))
 	}
-	return d.failure
+	return d.failure.Err()
 }
 
 // result is wait for something whose failure harms nothing else.
@@ -186,13 +186,6 @@ func (d *Device) result() error {
 		return errors.New(C.GoString(failure))
 	}
 	return nil
-}
-
-// fail keeps the error of a call that cannot return it for the next that can.
-func (d *Device) fail(err error) {
-	if d.failure == nil {
-		d.failure = err
-	}
 }
 
 // allocate returns memory for count zeros that lives as long as the device.

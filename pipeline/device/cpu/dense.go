@@ -46,7 +46,7 @@ func (l *dense) count() int { return l.spec.Out * l.spec.Height * l.spec.Width *
 func (l *dense) Import(rows []float32, w device.Vector) {
 	values, err := l.device.hostView("import a dense layer's weights", w, l.WeightsLen(), len(rows), l.count())
 	if err != nil {
-		l.device.fail(err)
+		l.device.failure.Add(err)
 		return
 	}
 	clear(values)
@@ -56,7 +56,7 @@ func (l *dense) Import(rows []float32, w device.Vector) {
 func (l *dense) Export(w device.Vector, rows []float32) {
 	values, err := l.device.hostView("export a dense layer's weights", w, l.WeightsLen(), len(rows), l.count())
 	if err != nil {
-		l.device.fail(err)
+		l.device.failure.Add(err)
 		return
 	}
 	l.places(func(to, from int) { rows[to] = values[from] })

@@ -112,7 +112,7 @@ __attribute__((noinline)) void image_row_infer(const image_convolution_arguments
 			for (int k = 0; k < a.pool; k++)
 				for (int l = 0; l < a.pool; l++) best = larger(load(from + k * length + l * BLOCK), best);
 			best += shift;
-			store(y + (b * pooled + j) * BLOCK, a.relu ? larger(best, vec{}) : best);
+			store(y + (b * pooled + j) * BLOCK, a.relu ? rectified(best) : best);
 		}
 	}
 }

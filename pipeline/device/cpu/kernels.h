@@ -7,8 +7,7 @@
 //
 // The same source, kernels_template.h, is compiled once for each instruction
 // set; a table holds the pointers. Each kernel takes a pointer to its
-// arguments and returns NULL (oneDNN's operations, of the same type, may
-// return an error's text). Work is divided into `threads` fixed parts, and
+// arguments and returns NULL, or the text of an error. Work is divided into `threads` fixed parts, and
 // sums over parts are taken in order, so that results do not depend on timing.
 #pragma once
 #include <stddef.h>

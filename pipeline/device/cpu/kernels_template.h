@@ -23,6 +23,8 @@ inline vec load(const float *p) { return *(const vec *)p; }
 inline void store(float *p, vec v) { *(vec *)p = v; }
 inline vec fill(float x) { return vec{} + x; }
 inline vec larger(vec a, vec b) { return a > b ? a : b; }
+// A NaN stays one, so that a training that has come to nothing is seen to.
+inline vec rectified(vec v) { return larger(vec{}, v); }
 
 inline int blocks_of(int channels) { return (channels + BLOCK - 1) / BLOCK; }
 

@@ -64,7 +64,7 @@ func (a *activation) Shape() (n, h, w, c int) { return a.n, a.h, a.w, a.c }
 func (a *activation) Upload(nhwc []float32) {
 	d := a.device
 	if len(nhwc) != a.n*a.h*a.w*a.c {
-		d.fail(fmt.Errorf("upload %d values to an activation of %d×%d×%d×%d", len(nhwc), a.n, a.h, a.w, a.c))
+		d.failure.Add(fmt.Errorf("upload %d values to an activation of %d×%d×%d×%d", len(nhwc), a.n, a.h, a.w, a.c))
 		return
 	}
 	a.version++
@@ -84,7 +84,7 @@ func (a *activation) Upload(nhwc []float32) {
 func (a *activation) Download(nhwc []float32) {
 	d := a.device
 	if len(nhwc) != a.n*a.h*a.w*a.c {
-		d.fail(fmt.Errorf("download %d values from an activation of %d×%d×%d×%d", len(nhwc), a.n, a.h, a.w, a.c))
+		d.failure.Add(fmt.Errorf("download %d values from an activation of %d×%d×%d×%d", len(nhwc), a.n, a.h, a.w, a.c))
 		return
 	}
 	if a.plain != nil && a.plainValid {
@@ -169,7 +169,7 @@ func (v *vector) Len() int { return v.length }
 
 func (v *vector) Upload(values []float32) {
 	if len(values) != v.length {
-		v.device.fail(fmt.Errorf("upload %d values to a vector of %d", len(values), v.length))
+		v.device.failure.Add(fmt.Errorf("upload %d values to a vector of %d", len(values), v.length))
 	} else if v.device.wait() == nil {
 		copy(floats(v.data, v.length), values)
 	}
@@ -177,7 +177,7 @@ func (v *vector) Upload(values []float32) {
 
 func (v *vector) Download(values []float32) {
 	if len(values) != v.length {
-		v.device.fail(fmt.Errorf("download %d values from a vector of %d", len(values), v.length))
+		v.device.failure.Add(fmt.Errorf("download %d values from a vector of %d", len(values), v.length))
 	} else if v.device.wait() == nil {
 		copy(values, floats(v.data, v.length))
 	}
@@ -227,7 +227,7 @@ type operands struct {
 	err    error
 }
 
-func (d *Device) operands() operands { return operands{d, d.failure} }
+func (d *Device) operands() operands { return operands{d, d.Err()} }
 
 func (o *operands) read(name string, x device.Activation, n, h, w, c int) *C.float {
 	return o.activation(name, x, n, h, w, c, (*activation).readBlocked)

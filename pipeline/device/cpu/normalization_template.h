@@ -64,7 +64,8 @@ void normalization_statistics(const normalization_arguments &a) {
 		total(a.sums ? a.sums : a.partial, a.threads, blocks_of(a.channels), c, &first, &second);
 		const double shifted = first / count;
 		const double mean = a.sums ? shifted : shifted + a.x[c / BLOCK * plane * BLOCK + c % BLOCK];
-		const double variance = fmax(second / count - shifted * shifted, 0);
+		const double spread = second / count - shifted * shifted;
+		const double variance = spread < 0 ? 0 : spread; // a NaN stays one
 		const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
 		a.mean[c] = mean;
 		a.inverse[c] = 1 / sqrt(variance + a.epsilon);
@@ -97,7 +98,7 @@ void normalization_apply(const normalization_arguments &a) {
 		if (POOL == 1) {
 			for (size_t i = 0; i < plane * BLOCK; i += BLOCK) {
 				vec v = (load(x + i) - mean) * slope + offset;
-				if (RELU) v = larger(v, vec{});
+				if (RELU) v = rectified(v);
 				if (SKIP) v += load(skip + i);
 				store(y + i, v);
 			}
@@ -111,7 +112,7 @@ void normalization_apply(const normalization_arguments &a) {
 #pragma GCC unroll 3
 				for (int i = 1; i < pool * pool; i++)
 					best = larger(best, (load(window + i / pool * row + i % pool * BLOCK) - mean) * slope + offset);
-				store(y, RELU ? larger(best, vec{}) : best);
+				store(y, RELU ? rectified(best) : best);
 			}
 		}
 	}

@@ -102,7 +102,7 @@ func TestWinogradAgainstPlainLoops(t *testing.T) {
 				in.Upload(x)
 				dout.Upload(dy)
 				check := func(name string, got []float32, want []float64) {
-					if e := distance64(got, want); e > 2e-6 {
+					if e := distance64(got, want); !(e <= 2e-6) {
 						t.Errorf("%s: differs by %.1e of the norm", name, e)
 					}
 				}
@@ -152,7 +152,7 @@ func TestWinogradSums(t *testing.T) {
 			mean, variance := statistics()
 			y.Upload(download(y))
 			wantMean, wantVariance := statistics()
-			if a, b := distance(mean, wantMean), distance(variance, wantVariance); a > 1e-6 || b > 1e-6 {
+			if a, b := distance(mean, wantMean), distance(variance, wantVariance); !(a <= 1e-6 && b <= 1e-6) {
 				t.Errorf("mean and variance differ by %.1e and %.1e of their norms", a, b)
 			}
 		})

@@ -15,7 +15,7 @@ import (
 // times the norm of the reference's output.
 func Conform(t *testing.T, d device.Device, tolerance float64) {
 	same := func(v float32) float32 { return v }
-	conform(t, conformance{t, d, tolerance, same, same})
+	conform(t, conformance{d, tolerance, same, same})
 }
 
 // BFloat16Tolerance is Conform's tolerance for a device whose activations are
@@ -29,7 +29,7 @@ const BFloat16Tolerance = 1.0 / 256
 // for joined operations what is between is, too. A device that only multiplies
 // such numbers keeps a float32's tolerance.
 func ConformBFloat16(t *testing.T, d device.Device, tolerance float64) {
-	conform(t, conformance{t, d, tolerance, bfloat16, func(v float32) float32 {
+	conform(t, conformance{d, tolerance, bfloat16, func(v float32) float32 {
 		// A sum of 27 products is a whole number up to 243: 8 binary digits.
 		return float32(math.Round(max(-3, min(3, float64(v)))))
 	}})
@@ -56,7 +56,6 @@ func conform(t *testing.T, c conformance) {
 }
 
 type conformance struct {
-	t         *testing.T
 	device    device.Device
 	tolerance float64
 	// round makes a random input one that the device can hold.

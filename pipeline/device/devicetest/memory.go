@@ -12,7 +12,7 @@ func (c conformance) memory(t *testing.T) {
 		a := l.activation(shape[0], shape[1], shape[2], shape[3])
 		want := l.numbers(shape[0] * shape[1] * shape[2] * shape[3])
 		a.Upload(want)
-		if d := distance(contents(a), want); d > c.tolerance {
+		if d := distance(contents(a), want); !(d <= c.tolerance) {
 			t.Errorf("activation %v: upload and download differ by %.2g", shape, d)
 		}
 	}

@@ -3,9 +3,10 @@
 # assembles and spills nothing; a build with the tag gpu trains on the CPU where
 # there is no driver; on a driver that stands in, operations and whole trainings
 # agree with the other devices, do just what is listed, order what touches the
-# same memory and leave nothing, and every status that a call may answer ends the run with its name (each status at
-# each call with STANDIN_EVERY=1, which takes hours); and operations agree under
-# AddressSanitizer. Threads run in another order with each STANDIN_SEED.
+# same memory and leave nothing, and every status that a call may answer ends the
+# run with its name (each status at each call with STANDIN_EVERY=1, which takes
+# hours); and operations agree under AddressSanitizer. Threads run in another
+# order with each STANDIN_SEED.
 set -eu
 cd "$(dirname "$0")/../../.."
 root=$PWD

@@ -91,7 +91,7 @@ type Device struct {
 	recording *loop
 	// timed is where a measured step puts its events, nil otherwise.
 	timed   *timing
-	failure failure
+	failure device.Failure
 }
 
 var _ device.Measurer = (*Device)(nil)
@@ -265,13 +265,16 @@ func (d *Device) Close() error {
 	return err
 }
 
+// Err is the device's failure, if it has one.
+func (d *Device) Err() error { return d.failure.Err() }
+
 // wait returns when everything queued has run. A failure stays.
 func (d *Device) wait() error {
 	if d.Err() == nil {
 		if err := d.join(); err != nil {
-			d.failure.add(err)
+			d.failure.Add(err)
 		} else if err := d.stream.Synchronize(); err != nil {
-			d.failure.add(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
+			d.failure.Add(fmt.Errorf("compute on the gpu: %w", driver.Named("cuStreamSynchronize", err)))
 		}
 	}
 	return d.Err()
@@ -280,7 +283,7 @@ func (d *Device) wait() error {
 // closed keeps the first error of closing.
 func (d *Device) closed(err error) {
 	if err != nil {
-		d.failure.add(fmt.Errorf("close the gpu: %w", err))
+		d.failure.Add(fmt.Errorf("close the gpu: %w", err))
 	}
 }
 

@@ -53,12 +53,12 @@ func (d *Device) launch(launches ...launch) error {
 		}
 		if !l.overlaps {
 			if err := d.join(); err != nil {
-				d.failure.add(err)
+				d.failure.Add(err)
 				return err
 			}
 		}
 		if err := d.timed.around(d.stream, func() error { return d.start(l, d.stream) }); err != nil {
-			d.failure.add(err)
+			d.failure.Add(err)
 		}
 	}
 	return d.Err()

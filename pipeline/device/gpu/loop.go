@@ -147,7 +147,7 @@ func (l *loop) result(turn int) (r device.Result, err error) {
 		return driver.Named("cuEventElapsedTime", err)
 	})
 	if err != nil {
-		l.device.failure.add(err)
+		l.device.failure.Add(err)
 		return r, err
 	}
 	state := l.host[turn]

@@ -106,7 +106,7 @@ func (a *activation) fits(what string, values []float32) bool {
 	if len(values) == a.n*a.h*a.w*a.c {
 		return true
 	}
-	a.device.failure.add(fmt.Errorf("%s %d values of an activation of %d×%d×%d×%d", what, len(values), a.n, a.h, a.w, a.c))
+	a.device.failure.Add(fmt.Errorf("%s %d values of an activation of %d×%d×%d×%d", what, len(values), a.n, a.h, a.w, a.c))
 	return false
 }
 
@@ -148,7 +148,7 @@ func (v *vector) fits(what string, values []float32) bool {
 	if len(values) == v.length {
 		return true
 	}
-	v.device.failure.add(fmt.Errorf("%s %d values of a vector of %d", what, len(values), v.length))
+	v.device.failure.Add(fmt.Errorf("%s %d values of a vector of %d", what, len(values), v.length))
 	return false
 }
 

@@ -21,7 +21,7 @@ type copier struct {
 	made    cu.Event // the last snapshot is complete
 	staging []byte
 	free    map[cu.DevicePtr][]*vector // copies that were released, by what they are of
-	failure *failure                   // the device's
+	failure *device.Failure            // the device's
 }
 
 // do runs f on the copier's thread.
@@ -68,7 +68,7 @@ func (d *Device) openCopier() (*copier, error) {
 // the first error: those behind it repeat it.
 func (c *copier) close() error {
 	err := c.do(func() error {
-		return cmp.Or(c.failure.err(),
+		return cmp.Or(c.failure.Err(),
 			driver.Named("cuStreamSynchronize", c.stream.Synchronize()), driver.Unpin(c.staging),
 			driver.Named("cuEventDestroy", cu.DestroyEvent(&c.made)), driver.Named("cuStreamDestroy", c.stream.Destroy()))
 	})
@@ -135,14 +135,14 @@ func (d *Device) Release(original, made device.Vector) {
 // download is Device.download, beside the work.
 func (c *copier) download(from cu.DevicePtr, values []byte) {
 	c.do(func() error {
-		for at := 0; at < len(values) && c.failure.err() == nil; at += stagingSize {
+		for at := 0; at < len(values) && c.failure.Err() == nil; at += stagingSize {
 			length := min(len(values)-at, stagingSize)
 			err := driver.Named("cuMemcpyDtoHAsync", cu.MemcpyDtoHAsync(pointer(c.staging), from+cu.DevicePtr(at), int64(length), c.stream))
 			if err == nil {
 				err = driver.Named("cuStreamSynchronize", c.stream.Synchronize())
 			}
 			if err != nil {
-				c.failure.add(fmt.Errorf("copy %d bytes of a snapshot: %w", length, err))
+				c.failure.Add(fmt.Errorf("copy %d bytes of a snapshot: %w", length, err))
 				break
 			}
 			copy(values[at:at+length], c.staging)

@@ -30,12 +30,12 @@ func (d *Device) download(from cu.DevicePtr, values []byte) {
 func (d *Device) transfer(count int, start func(at, length int) error, finish func(at, length int)) {
 	d.do(func() error {
 		if err := d.join(); err != nil {
-			d.failure.add(err)
+			d.failure.Add(err)
 		}
 		for at := 0; at < count && d.Err() == nil && !d.measuring; at += stagingSize {
 			length := min(count-at, stagingSize)
 			if err := start(at, length); err != nil {
-				d.failure.add(fmt.Errorf("copy %d bytes: %w", length, err))
+				d.failure.Add(fmt.Errorf("copy %d bytes: %w", length, err))
 			} else if d.wait() == nil {
 				finish(at, length)
 			}

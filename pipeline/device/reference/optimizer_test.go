@@ -41,7 +41,7 @@ func steps(t *testing.T, spec device.OptimizerSpec, gradients ...float32) (weigh
 
 func near(t *testing.T, what string, got, want float64) {
 	t.Helper()
-	if math.Abs(got-want) > 2e-6*max(1, math.Abs(want)) {
+	if !(math.Abs(got-want) <= 2e-6*max(1, math.Abs(want))) {
 		t.Errorf("%s is %g, want %g", what, got, want)
 	}
 }

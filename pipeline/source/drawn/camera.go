@@ -39,7 +39,7 @@ func newExposure(r *random, s float64) exposure {
 	return e
 }
 
-// grains are normally distributed with a standard deviation of 64.
+// grains are normally distributed with a standard deviation of 42.
 var grains = func() (values [1 << 16]int8) {
 	r := newRandom(0, "grain")
 	for i := range values {

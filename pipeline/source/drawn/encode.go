@@ -177,7 +177,7 @@ func grey(m *image.RGBA) *image.Gray {
 	return g
 }
 
-// sticker is the picture in 216 colours, cut out as an ellipse with a
+// sticker is the picture in 125 colours, cut out as an ellipse with a
 // half-transparent rim.
 func sticker(m *image.RGBA) *image.Paletted {
 	palette := color.Palette{color.NRGBA{}}

@@ -32,14 +32,6 @@ func Detect() Set {
 	return Generic
 }
 
-// Block is how many channels a set's kernels handle at once.
-func (s Set) Block() int {
-	if s == AVX512 {
-		return 16
-	}
-	return 8
-}
-
 // Threads is the number of threads that an option of threads stands for: 0
 // means one for each processor.
 func Threads(threads int) int {
