@@ -152,14 +152,15 @@ func Matches(file string, patterns []string) bool {
 }
 
 // Verify compares an artifact's folder with its manifest: the digested files,
-// and those informational ones that fit also. The error names the first file
-// that differs and is ErrDamaged.
-func Verify(folder string, manifest *Manifest, also []string, digests *Digests) error {
+// and those informational ones that fit also, each by what digest says of it
+// (Digests.File or Digests.Reread). The error names the first file that differs
+// and is ErrDamaged.
+func Verify(folder string, manifest *Manifest, also []string, digest func(folder, path string) (File, error)) error {
 	if manifest.Key != manifest.Recipe.Key() || manifest.Digest != JointDigest(manifest.Files) {
 		return fmt.Errorf("%s is %w", filepath.Join(folder, ManifestName), ErrDamaged)
 	}
 	check := func(want File) error {
-		got, err := digests.File(folder, want.Path)
+		got, err := digest(folder, want.Path)
 		name := filepath.Join(folder, want.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -57,6 +57,13 @@ func (d *Digests) File(folder, path string) (File, error) {
 	return e.file(path), nil
 }
 
+// Reread is File by the file's content, whatever is remembered: a disk that
+// changes bytes leaves no trace in a file's times.
+func (d *Digests) Reread(folder, path string) (File, error) {
+	e, err := d.read(filepath.Join(folder, filepath.FromSlash(path)))
+	return e.file(path), err
+}
+
 // read reads a file and remembers its digest.
 func (d *Digests) read(name string) (entry, error) {
 	asked := time.Now()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +41,7 @@ func TestCommitIsWhole(t *testing.T) {
 	if len(read.Files) != 1 || len(read.Informational) != 1 || read.Find("figures/loss.png") == nil {
 		t.Errorf("files %v, informational %v", read.Files, read.Informational)
 	}
-	if err := Verify(folder, read, []string{"figures/*"}, digests); err != nil {
+	if err := Verify(folder, read, []string{"figures/*"}, digests.File); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "x.partial")); err == nil {
@@ -64,13 +65,36 @@ func TestEveryFlipIsFound(t *testing.T) {
 			writeFile(t, path, string(damaged))
 			read, err := ReadManifest(filepath.Join(folder, ManifestName))
 			if err == nil {
-				err = Verify(folder, read, []string{"figures/*"}, OpenDigests(filepath.Join(root, "digests")))
+				err = Verify(folder, read, []string{"figures/*"}, OpenDigests(filepath.Join(root, "digests")).File)
 			}
 			if !errors.Is(err, ErrDamaged) {
 				t.Fatalf("%s, bit %d: %v", name, i, err)
 			}
 		}
 		writeFile(t, path, string(sound))
+	}
+}
+
+// A disk that changes a byte leaves the file's times as they were: what is
+// remembered does not show it, rereading does.
+func TestChangeWithoutATraceIsFound(t *testing.T) {
+	root, manifest, digests := committed(t)
+	folder := filepath.Join(root, manifest.Key)
+	path := filepath.Join(folder, "weights")
+	sound, err := hash(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, strings.Repeat("x", int(sound.stamp.size)))
+	if sound.stamp, err = stampOf(path); err != nil {
+		t.Fatal(err)
+	}
+	digests.folders[folder] = map[string]entry{"weights": sound}
+	if err := Verify(folder, manifest, nil, digests.File); err != nil {
+		t.Errorf("what is remembered is not believed: %v", err)
+	}
+	if err := Verify(folder, manifest, nil, digests.Reread); !errors.Is(err, ErrDamaged) {
+		t.Errorf("rereading: %v", err)
 	}
 }
 

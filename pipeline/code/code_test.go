@@ -100,6 +100,9 @@ func TestWhichPackagesCount(t *testing.T) {
 		"pipeline/stage/stage.go":       "package stage\nfunc Main(f func()) { f() }\n",
 		"pipeline/op/op.go":             "package op\nimport _ \"embed\"\n//go:embed kernel.ptx\nvar Kernel string\nfunc Do() { new(thing).run() }\ntype thing int\nfunc (t thing) run() { helper() }\nfunc helper() {}\n",
 		"pipeline/op/kernel.ptx":        "ptx",
+		"pipeline/op/c.go":              "package op\n\n// #include \"sum.h\"\nimport \"C\"\n\nfunc init() { C.sum() }\n",
+		"pipeline/op/sum.c":             "#include \"sum.h\"\nint sum(void) { return 1; }\n",
+		"pipeline/op/sum.h":             "int sum(void);\n",
 		"pipeline/op/op_test.go":        "package op\n",
 	}
 	for name, content := range files {
@@ -131,6 +134,8 @@ func TestWhichPackagesCount(t *testing.T) {
 		{"pipeline/op/op.go", "func (t thing) String() string { return \"\" }", true, false},
 		{"pipeline/op/op.go", "func other() { helper() }", false, false},
 		{"pipeline/op/kernel.ptx", "more", true, false},
+		{"pipeline/op/sum.c", "int more;", true, false},
+		{"pipeline/op/sum.h", "int more(void);", true, false},
 		{"pipeline/op/op_test.go", "var x = 1", false, false},
 		{"pipeline/plot/plot.go", "func init() {}", false, true},
 		{"pipeline/progress/progress.go", "func init() {}", false, false},
@@ -161,7 +166,6 @@ func TestWhichPackagesCount(t *testing.T) {
 	}
 }
 
-// TestReplacedModule: what go.mod puts in a module's place counts.
 // Another version of a C library changes the code of the stages that link it,
 // be it by a package of ours or of a module.
 func TestLibrariesOfStages(t *testing.T) {
@@ -188,6 +192,7 @@ func TestLibrariesOfStages(t *testing.T) {
 	}
 }
 
+// TestReplacedModule: what go.mod puts in a module's place counts.
 func TestReplacedModule(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write := func(name, content string) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // hostile are texts that make, a shell or a program would make something of.
@@ -97,8 +99,8 @@ func TestPathsArriveAsTheyAre(t *testing.T) {
 func TestHostileValuesAreRefused(t *testing.T) {
 	t.Parallel()
 	p := project(t)
-	before := snapshot(t, p)
-	for _, text := range append(slices.Clone(hostile), "a\nb", "a\n$(shell touch owned)") {
+	before := tree(t, p)
+	for _, text := range append(slices.Clone(hostile), "a\nb", "a\n$(shell touch owned)", "../owned", "a/../../owned", "..", ".") {
 		for _, words := range [][]string{
 			{"SET=" + text}, {"SET=train.seed=" + text}, {"DATASET=" + text}, {"EXPERIMENT=" + text},
 			{"accept", "STAGE=" + text}, {"diff", "REV=" + text}, {"params", "KEY=" + text},
@@ -111,8 +113,11 @@ func TestHostileValuesAreRefused(t *testing.T) {
 		}
 	}
 	owned(t, p)
-	if after := snapshot(t, p); len(after) != len(before) {
-		t.Error("the reports changed")
+	if difference := cmp.Diff(before, tree(t, p)); difference != "" {
+		t.Errorf("the project changed: %s", difference)
+	}
+	if _, err := os.Stat(p.Path("../owned")); err == nil {
+		t.Error("something was made beside the project")
 	}
 	left, err := filepath.Glob(p.Path("build/plan.*"))
 	if err != nil || len(left) > 0 {
@@ -169,7 +174,7 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
-// TestClassifyPrefersPublishedModelsUnlessADataSetIsNamed.
+// Without a data set classify takes a published model before a current one.
 func TestClassifyPrefersPublishedModels(t *testing.T) {
 	t.Parallel()
 	p := project(t)

@@ -37,7 +37,7 @@ func (p *Project) Accept(name string) (string, error) {
 		return name + ": its output stands for today's code already", p.Save()
 	}
 	from, to := p.folder(definition, manifest), p.folder(definition, &accepted)
-	if err := artifact.Verify(from, manifest, nil, p.digests); err != nil {
+	if err := artifact.Verify(from, manifest, nil, p.reread); err != nil {
 		return "", err
 	}
 	if err := os.RemoveAll(to); err != nil {

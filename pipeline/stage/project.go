@@ -173,7 +173,7 @@ func (p *Project) kept(definition *Definition, key string) (*artifact.Manifest, 
 	if manifest.Key != key {
 		return nil, fmt.Errorf("%s is %w", filepath.Join(folder, artifact.ManifestName), artifact.ErrDamaged)
 	}
-	return manifest, artifact.Verify(folder, manifest, definition.Published, p.digests)
+	return manifest, artifact.Verify(folder, manifest, definition.Published, p.digests.File)
 }
 
 // flatten writes the leaves of nested maps, as JSON by dotted key.

@@ -115,6 +115,16 @@ func Lock(ctx context.Context, dataset string, reporter *progress.Reporter) (fun
 	return lock.Unlock, nil
 }
 
+// reread is the digest of a file that is about to be used. Large ones are hashed
+// by who reads them, since that takes longer: pack.Open.
+func (p *Project) reread(folder, path string) (artifact.File, error) {
+	const large = 64 << 20
+	if information, err := os.Stat(filepath.Join(folder, path)); err == nil && information.Size() > large {
+		return p.digests.File(folder, path)
+	}
+	return p.digests.Reread(folder, path)
+}
+
 // inputs are the current outputs of the stages before, verified.
 func (p *Project) inputs(definition *Definition) (map[string]*artifact.Manifest, error) {
 	manifests := map[string]*artifact.Manifest{}
@@ -132,7 +142,7 @@ func (p *Project) inputs(definition *Definition) (map[string]*artifact.Manifest,
 				return nil, err
 			}
 			manifest.Digest = raw.digest
-		} else if err := artifact.Verify(p.folder(before, manifest), manifest, nil, p.digests); err != nil {
+		} else if err := artifact.Verify(p.folder(before, manifest), manifest, nil, p.reread); err != nil {
 			return nil, err
 		}
 		manifests[input] = manifest

@@ -444,8 +444,8 @@ func TestPhotosOfPeopleAreNeverOverwritten(t *testing.T) {
 	if _, err := p.make(); err == nil || !strings.Contains(err.Error(), "changed by hand") {
 		t.Errorf("drawing over a changed folder: %v", err)
 	}
-	if _, err := os.Stat("data/raw/sample/mine.jpg"); err != nil {
-		t.Error(err)
+	if text, err := os.ReadFile("data/raw/sample/mine.jpg"); err != nil || string(text) != "mine" {
+		t.Error(string(text), err)
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *place) finds(target target, digests *artifact.Digests) bool {
 	if target.manifest == nil {
 		_, err = artifact.ReadManifest(p.project.Path(target.path))
 	} else {
-		err = artifact.Verify(p.project.Path(target.folder), target.manifest, []string{"*", "figures/*"}, digests)
+		err = artifact.Verify(p.project.Path(target.folder), target.manifest, []string{"*", "figures/*"}, digests.File)
 	}
 	return errors.Is(err, artifact.ErrDamaged) && strings.Contains(err.Error(), target.path)
 }

@@ -115,8 +115,9 @@ func keep(checkout, report string, part bool) error {
 const introduction = `# Reliability
 
 What ` + "`make torture`" + ` did to a miniature of the project (80 drawn photos, 8 epochs of a tiny network), and what came of it. Every
-trial ends with a plain ` + "`make`" + `, whose files are compared with those of an undisturbed run: the same paths, nothing left over, and
-the same bytes in all but what holds times (runtime.json and its line in the manifest), caches, and the order within the store.
+trial but a flip ends with a plain ` + "`make`" + ` (of the zip, ` + "`make fetch`" + `), whose files are compared with those of an undisturbed run: the same
+paths, nothing left over, and the same bytes in all but what holds times (runtime.json), caches, and the store; of a manifest its
+key and its digest, which is that of all files' content.
 
 `
 

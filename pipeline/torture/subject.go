@@ -106,7 +106,8 @@ func (s subject) trace(p *place, before func(tracer.Operation, func(unix.Signal)
 	})
 }
 
-// leftOver says what a kill left besides what belongs there: at most the one
+// leftOver says what a kill left besides what belongs there, with the content
+// that belongs there: at most the one
 // folder that the stage goes on in, with what stands beside it, one file that was
 // about to replace another, and make's plan. A trained model that has its name
 // may still have the checkpoint in it. The result is "" if that holds.
@@ -117,7 +118,10 @@ func (s subject) leftOver(p *place) (string, error) {
 	}
 	folders, files, surplus := map[string]bool{}, map[string]bool{}, []string{}
 	for path := range now.files {
-		if _, known := p.references[s.dataset].files[path]; known {
+		if want, known := p.references[s.dataset].files[path]; known {
+			if want != now.files[path] {
+				surplus = append(surplus, path+" (other content)")
+			}
 			continue
 		}
 		switch name, _, unfinished := strings.Cut(path, ".partial"); {

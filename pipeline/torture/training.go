@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,8 +69,10 @@ func (t *torturer) trainings() (string, error) {
 		made, ok, err := p.recovers(what, sample)
 		counts.addIf(ok, "recovered")
 		switch match := wentOn.FindStringSubmatch(made.Errors); {
+		case match == nil && strings.Contains(made.Errors, "goes on behind its last epoch"):
+			counts.add("finished")
 		case match == nil:
-			counts.add("anew")
+			p.say("%s: it did not go on\n%s", what, made.Errors)
 		case match[1] == "0":
 			counts.add("epoch")
 		default:
@@ -80,5 +83,5 @@ func (t *torturer) trainings() (string, error) {
 	return "## Training, killed among its steps\n\nAfter a random checkpoint and before the next; every other one interrupted (as by Ctrl-C) up to three epochs' time before it is killed.\n\n" +
 		"| trials | killed | ended by the interrupt | went on at an epoch's start | went on within an epoch | had nothing left to train | the same bytes in the end |\n|---:|---:|---:|---:|---:|---:|---:|\n" +
 		fmt.Sprintf("| %d | %d | %d | %d | %d | %d | %d |\n\n", count, counts.of("killed"), counts.of("interrupted"),
-			counts.of("epoch"), counts.of("within"), counts.of("anew"), counts.of("recovered")), err
+			counts.of("epoch"), counts.of("within"), counts.of("finished"), counts.of("recovered")), err
 }

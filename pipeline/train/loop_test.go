@@ -130,6 +130,7 @@ func TestInterrupted(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 4 {
 		folder := t.TempDir()
+		interruptedAt := 0 // steps of a run that Ctrl-C ended, so that they are in the checkpoint
 		for attempts := 0; ; attempts++ {
 			ctx, cancel := context.WithCancel(t.Context())
 			stop, kill := random.IntN(14), random.IntN(2) == 0
@@ -147,12 +148,16 @@ func TestInterrupted(t *testing.T) {
 			l, err := attempt(ctx, t, folder, p, trainer)
 			cancel()
 			if err == nil {
+				if interruptedAt > 0 && trainer.steps == 20 {
+					t.Fatal("the last run began anew")
+				}
 				break
 			}
 			var interrupted Interrupted
 			switch {
 			case errors.Is(err, killed):
 			case errors.As(err, &interrupted):
+				interruptedAt += stop
 				if err.Error() != (Interrupted{l.at.Epoch, 4}).Error() || !errors.Is(err, context.Canceled) {
 					t.Fatalf("error %v in epoch %d", err, l.at.Epoch)
 				}

@@ -269,10 +269,7 @@ func (p *project) checkFailure(what string, code int, said string, names ...stri
 	}
 	path := p.checkpoint()
 	if path == "" {
-		// The end of the run removes it once all else is written.
-		if _, err := os.Stat(filepath.Join(p.partial(), "hyperparameters.json")); err != nil {
-			p.t.Errorf("%s: the checkpoint is gone", what)
-		}
+		p.t.Errorf("%s: the checkpoint is gone", what)
 		return
 	}
 	c, err := loadCheckpoint(path)

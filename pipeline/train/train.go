@@ -239,7 +239,9 @@ func (r run) begin(l *loop, description *network.Description) error {
 	}
 	if c != nil {
 		if err = l.resume(c); err == nil {
-			if !l.finished() {
+			if l.finished() {
+				r.reporter.Say("goes on behind its last epoch")
+			} else {
 				r.reporter.Say("goes on in epoch %d of %d, after %d of its %d steps", l.at.Epoch, l.parameters.Epochs, l.at.Step, l.source.Steps())
 			}
 			return nil
