@@ -68,7 +68,7 @@ func (t *trial) clean(ctx context.Context, photos string) error {
 			switch {
 			case bad && row.Good():
 				refused++
-				t.reporter.Say("%s is let in; djpeg says %s", row.Path, words)
+				t.say("%s is let in; djpeg says %s", row.Path, words)
 			case !bad && !row.Good():
 				lost++
 				t.say("%s is left out (%s); djpeg finds nothing wrong with it", row.Path, row.Problem)

@@ -78,8 +78,9 @@ func (s subject) kill(p *place, after time.Duration) (bool, error) {
 	case err == nil:
 		return false, nil
 	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled():
-		// Children may outlive their parent by a moment.
-		for syscall.Kill(-command.Process.Pid, 0) == nil {
+		// Children may outlive their parent by a moment; where nobody waits for
+		// orphans they stay, dead.
+		for until := time.Now().Add(10 * time.Second); syscall.Kill(-command.Process.Pid, 0) == nil && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
 		}
 		return true, nil
