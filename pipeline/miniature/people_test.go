@@ -100,7 +100,7 @@ func TestHostileValuesAreRefused(t *testing.T) {
 	t.Parallel()
 	p := project(t)
 	before := tree(t, p)
-	for _, text := range append(slices.Clone(hostile), "a\nb", "a\n$(shell touch owned)", "../owned", "a/../../owned", "..", ".") {
+	for _, text := range append(slices.Clone(hostile), "a\nb", "a\n$(shell touch owned)", "../owned", "a/../../owned") {
 		for _, words := range [][]string{
 			{"SET=" + text}, {"SET=train.seed=" + text}, {"DATASET=" + text}, {"EXPERIMENT=" + text},
 			{"accept", "STAGE=" + text}, {"diff", "REV=" + text}, {"params", "KEY=" + text},
