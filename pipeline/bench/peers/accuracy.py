@@ -24,7 +24,7 @@ with open(hyperparameters) as file:
     p = json.load(file)["parameters"]
 shape, vary, optimizer, rate = p["network"], p["augment"], p["optimizer"], p["learning_rate"]
 height, width, batch = shape["height"], shape["width"], p["batch"]
-if unknown := set(vary) - {"flip", "scale", "aspect", "brightness", "cutmix"}:
+if unknown := {key for key in vary if vary[key]} - {"flip", "scale", "aspect", "brightness", "cutmix"}:
     sys.exit(f"this augmentation is not known here: {', '.join(sorted(unknown))}")
 torch.manual_seed(p["seed"])
 torch.set_num_threads(len(os.sched_getaffinity(0)))
