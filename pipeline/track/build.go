@@ -37,7 +37,7 @@ func build(words []string, out io.Writer) error {
 		return fmt.Errorf("lock the build: %w", err)
 	}
 	defer lock.Unlock()
-	libraries, err := libraryVersions()
+	libraries, asked, err := libraryVersions()
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,9 @@ func build(words []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := artifact.WriteFile("bin/libraries", asked); err != nil {
+		return err
+	}
 	return artifact.WriteFile(CodesFile, append(text, '\n'))
 }
 
@@ -115,18 +118,18 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// libraryVersions asks for the versions of the C libraries that stages link.
-func libraryVersions() (map[string]string, error) {
+// libraryVersions asks for the versions of the C libraries that stages link; the
+// text is the answer as the Makefile compares it.
+func libraryVersions() (versions map[string]string, text []byte, err error) {
 	command := exec.Command("sh", "stages/libraries.sh")
 	command.Stderr = os.Stderr
-	text, err := command.Output()
-	if err != nil {
-		return nil, fmt.Errorf("ask for the libraries' versions: %w", err)
+	if text, err = command.Output(); err != nil {
+		return nil, nil, fmt.Errorf("ask for the libraries' versions: %w", err)
 	}
-	versions := map[string]string{}
+	versions = map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		word, version, _ := strings.Cut(strings.TrimSpace(line), " ")
 		versions[word] = version
 	}
-	return versions, artifact.WriteFile("bin/libraries", text)
+	return versions, text, nil
 }

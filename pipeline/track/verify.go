@@ -20,8 +20,8 @@ import (
 //
 // On a machine that computes in the same way, as the training's history tells,
 // they are equal to the byte. Other CPUs round otherwise, so there only what does
-// not come out of training must be; of the trained network it is asked that each accuracy lies within the
-// other's 95 % interval, on as many photos.
+// not come out of training must be; of the trained network it is asked that each
+// accuracy lies within the other's 95 % interval, on as many photos.
 func verify(_ []string, out io.Writer) error {
 	rev, err := resolve(os.Getenv("REV"))
 	if err != nil {
