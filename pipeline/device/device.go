@@ -69,9 +69,17 @@ type ConvolutionSpec struct {
 	Inference bool
 }
 
-// OutputSize is the output's height and width.
+// OutputSize is the output's height and width, 0 where the kernel does not fit
+// into the padded input.
 func (s ConvolutionSpec) OutputSize() (h, w int) {
-	return (s.Height+2*s.Padding-s.Kernel)/s.Stride + 1, (s.Width+2*s.Padding-s.Kernel)/s.Stride + 1
+	return s.outputSide(s.Height), s.outputSide(s.Width)
+}
+
+func (s ConvolutionSpec) outputSide(side int) int {
+	if left := side + 2*s.Padding - s.Kernel; left >= 0 && s.Stride > 0 {
+		return left/s.Stride + 1
+	}
+	return 0
 }
 
 // A Convolution is y = x ⋆ w and its two gradients.

@@ -37,12 +37,8 @@ func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
-	h, w := 0, 0
-	if spec.Stride > 0 {
-		h, w = spec.OutputSize()
-	}
-	if spec.Batch < 1 || spec.In < 1 || spec.Out < 1 || spec.Kernel < 1 || spec.Padding < 0 || h < 1 || w < 1 ||
-		spec.Height+2*spec.Padding < spec.Kernel || spec.Width+2*spec.Padding < spec.Kernel {
+	h, w := spec.OutputSize()
+	if spec.Batch < 1 || spec.In < 1 || spec.Out < 1 || spec.Kernel < 1 || spec.Padding < 0 || h < 1 || w < 1 {
 		return nil, fmt.Errorf("new convolution: impossible %+v", spec)
 	}
 	c := &convolution{device: d, spec: spec, outputHeight: h, outputWide: w, plain: d.isPlain(spec.In)}

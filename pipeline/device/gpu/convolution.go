@@ -34,11 +34,10 @@ type convolution struct {
 type plan struct{ algorithm, bytes int }
 
 func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution, error) {
-	if spec.Batch < 1 || spec.In < 1 || spec.Out < 1 || spec.Kernel < 1 || spec.Stride < 1 || spec.Padding < 0 ||
-		min(spec.Height, spec.Width)+2*spec.Padding < spec.Kernel {
+	h, w := spec.OutputSize()
+	if spec.Batch < 1 || spec.In < 1 || spec.Out < 1 || spec.Kernel < 1 || spec.Padding < 0 || h < 1 || w < 1 {
 		return nil, fmt.Errorf("new convolution: impossible %+v", spec)
 	}
-	h, w := spec.OutputSize()
 	c := &convolution{ConvolutionSpec: spec, device: d, height: h, width: w, in: pitch(spec.In), out: pitch(spec.Out),
 		plans: map[cudnn.Operation]plan{}}
 	var err error

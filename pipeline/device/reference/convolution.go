@@ -18,7 +18,7 @@ func (reference) NewConvolution(spec device.ConvolutionSpec) (device.Convolution
 		return nil, fmt.Errorf("convolution: kernel %d, stride %d, padding %d", spec.Kernel, spec.Stride, spec.Padding)
 	}
 	h, w := spec.OutputSize()
-	if h < 1 || w < 1 || spec.Height+2*spec.Padding < spec.Kernel || spec.Width+2*spec.Padding < spec.Kernel {
+	if h < 1 || w < 1 {
 		return nil, fmt.Errorf("convolution: kernel %d does not fit into %d×%d", spec.Kernel, spec.Height, spec.Width)
 	}
 	return convolution{spec, h, w}, nil
