@@ -63,10 +63,10 @@ endif
 # What changes while it is compiled is newer than what was touched before.
 bin/.built: $(SOURCES) go.mod go.sum build/setup
 	mkdir -p bin
-	touch $@.new
 	echo "build     compiles" >&2
-	if [ -f build/gpu/environment ]; then . ./build/gpu/environment; fi; go run ./stages/track build
-	mv $@.new $@
+	began=$@.$$$$; trap 'rm -f "$$began"' EXIT; touch $$began; \
+	if [ -f build/gpu/environment ]; then . ./build/gpu/environment; fi; \
+	go run ./stages/track build && mv $$began $@
 
 build: bin/.built
 

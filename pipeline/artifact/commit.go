@@ -27,6 +27,30 @@ func WriteFile(name string, content []byte) error {
 	return SyncFolder(filepath.Dir(name))
 }
 
+// WriteOutput is WriteFile for a name that a person chose: a device or a pipe is
+// written into, and what a link leads to in place of the link.
+func WriteOutput(name string, content []byte) error {
+	information, err := os.Lstat(name)
+	if err != nil || information.Mode().IsRegular() {
+		return WriteFile(name, content)
+	}
+	how := os.O_WRONLY | os.O_APPEND
+	target, err := os.Stat(name)
+	output, standard := os.Stdout.Stat()
+	if err == nil && target.Mode().IsRegular() && !(standard == nil && os.SameFile(target, output)) {
+		how = os.O_WRONLY | os.O_TRUNC
+	}
+	file, err := os.OpenFile(name, how, 0)
+	if err == nil {
+		_, err = file.Write(content)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
 func writeSynced(name string, content []byte) error {
 	file, err := os.Create(name)
 	if err != nil {

@@ -40,7 +40,7 @@ func (s *session) measureBatchesOf(name string) (rows []Row, err error) {
 			usual = i
 		}
 	}
-	samples, err := rates(s, all, min(3, s.rounds()), s.turn()/2)
+	samples, err := rates(s, all, min(3, s.rounds()), s.longTurn())
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ var errUsage = errors.New("usage: PHOTOS=path [MODEL=folder] [DATASET=name] [EXP
 // could be classified) or 2 (used wrongly).
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := fromEnvironment(ctx)
 	switch {
 	case err == nil:
@@ -114,7 +114,7 @@ func Run(ctx context.Context, o Options, out io.Writer, reporter *progress.Repor
 		if err := os.MkdirAll(filepath.Dir(o.CSV), 0o777); err != nil {
 			return fmt.Errorf("write %s: %w", o.CSV, err)
 		}
-		if err := artifact.WriteFile(o.CSV, encodeTable(results, m.Classes)); err != nil {
+		if err := artifact.WriteOutput(o.CSV, encodeTable(results, m.Classes)); err != nil {
 			return err
 		}
 	}

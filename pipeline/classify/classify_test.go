@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/h2non/bimg"
+	"golang.org/x/sys/unix"
 
 	"catdog/pipeline/artifact"
 	"catdog/pipeline/model"
@@ -207,13 +209,14 @@ func TestRunRefuses(t *testing.T) {
 	project := newProject(t)
 	put(t, "words.txt", []byte("words"))
 	put(t, "broken.zip", []byte("words"))
-	if err := os.Mkdir("nothing", 0o777); err != nil {
+	if err := errors.Join(os.Mkdir("nothing", 0o777), unix.Mkfifo("pipe", 0o666)); err != nil {
 		t.Fatal(err)
 	}
 	for want, options := range map[string]Options{
 		"none of the photos could be classified": {Photos: []string{"words.txt"}},
 		"no photos in nothing":                   {Photos: []string{"nothing"}},
 		"open broken.zip: zip":                   {Photos: []string{"broken.zip"}},
+		"pipe is neither a file, a folder":       {Photos: []string{"pipe"}},
 		"look for photos: stat absent.jpg":       {Photos: []string{"absent.jpg"}},
 		"read model: open nowhere/model.json":    {Photos: []string{"words.txt"}, Model: "nowhere"},
 	} {

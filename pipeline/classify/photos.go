@@ -56,6 +56,8 @@ func files(paths []string, ratio int) (all []file, close func() error, err error
 			}
 			archives = append(archives, archive)
 			found = inArchive(name, info.Size(), archive.File, ratio)
+		case !info.Mode().IsRegular():
+			err = fmt.Errorf("%s is neither a file, a folder nor a zip", name)
 		default:
 			found = []file{onDisk(name, info.Size())}
 		}

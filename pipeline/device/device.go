@@ -260,7 +260,7 @@ type OptimizerSpec struct {
 	Momentum     float32 // sgd
 	Beta1, Beta2 float32 // adamw
 	Epsilon      float32 // adamw
-	WeightDecay  float32
+	WeightDecay  float32 // adamw: decoupled; sgd: times the weights, added to the gradient
 	Decayed      []bool  // per Alignment-sized group of elements: weight decay applies
 	AverageDecay float32 // of the exponential moving average; 0 keeps none
 }

@@ -39,6 +39,9 @@ func drawFigures(folder string, metrics *Metrics, test []Prediction, bins int) e
 	}, reliabilitySeries(calibration, lowest)...)
 }
 
+// named is how many classes the legend of curves has room and colours for.
+const named = 7
+
 // rocSeries are the classes' curves, each against the rest. Of two classes one
 // is enough: the other's is its reflection.
 func rocSeries(test []Prediction, classes []string) []plot.Series {
@@ -49,7 +52,10 @@ func rocSeries(test []Prediction, classes []string) []plot.Series {
 	}
 	for class := first; class < len(classes); class++ {
 		curve, _ := ROC(test, class)
-		s := plot.Series{Name: classes[class]}
+		var s plot.Series
+		if len(classes) <= named {
+			s.Name = classes[class]
+		}
 		for i, rate := range curve {
 			// Points within a straight stretch draw nothing.
 			if i > 0 && i+1 < len(curve) {

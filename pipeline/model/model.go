@@ -48,7 +48,8 @@ type Info struct {
 	// BestEpoch is the epoch (from 1) after which the weights were taken.
 	BestEpoch int `json:"best_epoch"`
 	// Average says that the weights are the moving average of the ones that
-	// the optimiser left.
+	// the optimiser left; of weights that were taken as they are, that they
+	// would be by the parameters.
 	Average bool `json:"average"`
 }
 

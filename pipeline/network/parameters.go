@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync"
 
 	"catdog/pipeline/weights"
 )
@@ -81,6 +82,8 @@ func (d *Description) Parameters() []Parameter {
 func (d *Description) Initial(seed int) []weights.Tensor {
 	parameters := d.Parameters()
 	tensors := make([]weights.Tensor, len(parameters))
+	var shared sync.WaitGroup
+	defer shared.Wait()
 	for i, p := range parameters {
 		values := make([]float32, p.Elements())
 		switch p.Role {
@@ -89,7 +92,7 @@ func (d *Description) Initial(seed int) []weights.Tensor {
 			if d.Layers[p.Layer].Kind == Convolution {
 				gain = 2
 			}
-			fillNormal(values, math.Sqrt(gain/float64(len(values)/p.Shape[0])), seed, p.Name)
+			shared.Go(func() { fillNormal(values, math.Sqrt(gain/float64(len(values)/p.Shape[0])), seed, p.Name) })
 		case Scale, Variance:
 			for j := range values {
 				values[j] = 1
@@ -105,14 +108,12 @@ func (d *Description) Initial(seed int) []weights.Tensor {
 func fillNormal(values []float32, deviation float64, seed int, name string) {
 	digest := sha256.Sum256(fmt.Appendf(nil, "%d %s", seed, name))
 	key := binary.LittleEndian.Uint64(digest[:])
-	for i := range values {
-		pair := uint64(i) &^ 1
-		radius := deviation * math.Sqrt(-2*math.Log(1-uniform(key, pair)))
-		angle := 2 * math.Pi * uniform(key, pair+1)
-		if i%2 == 0 {
-			values[i] = float32(radius * math.Cos(angle))
-		} else {
-			values[i] = float32(radius * math.Sin(angle))
+	for i := 0; i < len(values); i += 2 {
+		radius := deviation * math.Sqrt(-2*math.Log(1-uniform(key, uint64(i))))
+		angle := 2 * math.Pi * uniform(key, uint64(i)+1)
+		values[i] = float32(radius * math.Cos(angle))
+		if i+1 < len(values) {
+			values[i+1] = float32(radius * math.Sin(angle))
 		}
 	}
 }

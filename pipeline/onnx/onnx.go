@@ -89,5 +89,5 @@ func Export(folder, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return fmt.Errorf("export %s: %w", folder, err)
 	}
-	return artifact.WriteFile(path, content)
+	return artifact.WriteOutput(path, content)
 }

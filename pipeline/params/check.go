@@ -190,7 +190,7 @@ func violation(node *yaml.Node, field reflect.StructField) string {
 // for eight.
 func whole(node *yaml.Node) bool {
 	digits := strings.TrimPrefix(node.Value, "-")
-	return node.Tag == "!!int" && strings.Trim(digits, "0123456789") == "" && (digits == "0" || digits[0] != '0')
+	return node.Tag == "!!int" && digits != "" && strings.Trim(digits, "0123456789") == "" && (digits == "0" || digits[0] != '0')
 }
 
 var plural = map[reflect.Kind]string{reflect.Int: "whole numbers", reflect.Float64: "numbers", reflect.String: "texts"}

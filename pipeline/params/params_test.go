@@ -174,6 +174,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("fetch: {<<: {from: 1}}"))
 	f.Add([]byte("fetch: {from: 1, from: 2}\nfetch: 3\npack: 1"))
 	f.Add(bytes.Replace(shipped, []byte("      epochs: 8\n"), []byte("      epochs: 8\n      learning_rate: {warmup: 0.2}\n"), 1))
+	f.Add(bytes.Replace(shipped, []byte("      epochs: 8\n"), []byte("      epochs: !!int \"\"\n"), 1))
 	file := filepath.Join(f.TempDir(), "params.yaml")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := os.WriteFile(file, text, 0o666); err != nil {

@@ -28,9 +28,9 @@ func tiny() bool { return os.Getenv("PROOF_TINY") == "1" }
 
 func workloads() []workload {
 	all := []workload{
-		{"four-blocks", network.FourBlocks(), 512, 72, 32 * 512, 120},
-		{"residual", network.Residual(), 512, 72, 32 * 512, 75},
-		{"192px", network.Large(), 128, 208, 32 * 128, 34},
+		{"four-blocks", network.FourBlocks(), 512, 72, 32 * 512, 360},
+		{"residual", network.Residual(), 512, 72, 32 * 512, 225},
+		{"192px", network.Large(), 128, 208, 32 * 128, 100},
 	}
 	if tiny() {
 		for i := range all {

@@ -30,7 +30,10 @@ func (p *Project) Accept(name string) (string, error) {
 	}
 	accepted.Code = p.codes[name]
 	accepted.Key = accepted.Recipe.Key()
-	if kept, err := p.kept(definition, accepted.Key); err == nil && kept.Digest == manifest.Digest {
+	if kept, err := p.kept(definition, accepted.Key); err == nil {
+		if kept.Digest != manifest.Digest {
+			return "", fmt.Errorf("%s: today's code has given another output already, so its change matters: run make", name)
+		}
 		if err := p.point(definition, kept); err != nil {
 			return "", err
 		}

@@ -126,6 +126,9 @@ func (p *Project) state(definition *Definition, digests map[string]string) (*Sta
 	}
 	state.Manifest = manifest
 	state.Verdict = Restorable
+	if current != nil && len(state.Reasons) == 0 && current.Digest != manifest.Digest {
+		state.Reasons = []string{p.Pointer(definition) + " is of another output"}
+	}
 	if len(state.Reasons) > 0 {
 		return state, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -125,7 +126,9 @@ func (p *Project) reread(folder, path string) (artifact.File, error) {
 	return p.digests.Reread(folder, path)
 }
 
-// inputs are the current outputs of the stages before, verified.
+// inputs are the current outputs of the stages before, verified. They must
+// belong together and to params.yaml: somebody may have changed a parameter or
+// run another make since this one was planned.
 func (p *Project) inputs(definition *Definition) (map[string]*artifact.Manifest, error) {
 	manifests := map[string]*artifact.Manifest{}
 	for _, input := range definition.Inputs {
@@ -141,11 +144,24 @@ func (p *Project) inputs(definition *Definition) (map[string]*artifact.Manifest,
 			if err != nil {
 				return nil, err
 			}
+			if raw.digest != manifest.Digest {
+				manifest.Origin = nil // no longer what fetch brought, or drew
+			}
 			manifest.Digest = raw.digest
 		} else if err := artifact.Verify(p.folder(before, manifest), manifest, nil, p.reread); err != nil {
 			return nil, err
 		}
 		manifests[input] = manifest
+	}
+	for input, manifest := range manifests {
+		if input != "fetch" && !maps.Equal(manifest.Parameters, p.Parameters(input)) {
+			return nil, fmt.Errorf("%s ran with other parameters than there are now: run make again", input)
+		}
+		for before, digest := range manifest.Inputs {
+			if other := manifests[before]; other != nil && other.Digest != digest {
+				return nil, fmt.Errorf("what %s made is not of what %s gives now: run make again", input, before)
+			}
+		}
 	}
 	return manifests, nil
 }

@@ -24,6 +24,7 @@ type pipe struct {
 	codes map[string]string
 	ran   []string // stages that did work since last asked
 	fail  map[string]error
+	adds  string // to what train writes
 }
 
 // shipped is the params.yaml that the project ships.
@@ -97,6 +98,9 @@ func (p *pipe) work(name string) Work {
 			}
 			fmt.Fprintln(&content, input, job.Input(input).Manifest.Digest)
 		}
+		if name == "train" {
+			content.WriteString(p.adds)
+		}
 		file := map[string]string{"explore": "catalogue.csv", "evaluate": "metrics.json", "report": "report.md"}[name]
 		if file == "" {
 			file = "output"
@@ -108,6 +112,12 @@ func (p *pipe) work(name string) Work {
 		}
 		return "done", p.fail[name]
 	}
+}
+
+// run runs one stage.
+func (p *pipe) run(name string) error {
+	Code = p.codes[name]
+	return run(context.Background(), name, p.work(name), progress.Discard())
 }
 
 // make runs the stages as make would: those that the plan calls stale, and
@@ -129,9 +139,8 @@ func (p *pipe) make() ([]string, error) {
 		if state.Verdict == Fresh {
 			continue
 		}
-		Code = p.codes[state.Definition.Name]
 		before := len(p.ran)
-		if err := run(context.Background(), state.Definition.Name, p.work(state.Definition.Name), progress.Discard()); err != nil {
+		if err := p.run(state.Definition.Name); err != nil {
 			return p.ran, err
 		}
 		if state.Verdict == Stale && len(p.ran) == before {
@@ -436,6 +445,71 @@ func TestAcceptedForTwoExperiments(t *testing.T) {
 	}
 }
 
+// An output that today's code has given already, another one, is not replaced.
+func TestAcceptedIsNotWhatCodeGives(t *testing.T) {
+	p := newPipe(t)
+	p.mustMake()
+	t.Setenv("SET", "evaluate.bins=10")
+	p.mustMake()
+	t.Setenv("SET", "")
+	p.codes["train"], p.adds = "new", "something else"
+	if ran := p.mustMake(); !slices.Contains(ran, "train") {
+		t.Fatal(ran)
+	}
+	t.Setenv("SET", "evaluate.bins=10")
+	if err := p.accept("train"); err == nil || !strings.Contains(err.Error(), "another output already") {
+		t.Errorf("accepted: %v", err)
+	}
+	t.Setenv("SET", "")
+	if ran := p.mustMake(); len(ran) > 0 {
+		t.Errorf("after that, ran %v", ran)
+	}
+}
+
+// A stage takes no outputs that do not belong together, or to params.yaml: what
+// is planned may be outdated by the time at which it runs.
+func TestInputsBelongTogether(t *testing.T) {
+	p := newPipe(t)
+	p.mustMake()
+	replace(t, "params.yaml", "  seed: 0 ", "  seed: 1 ") // of pack
+	if err := p.run("evaluate"); err == nil || err.Error() != "pack ran with other parameters than there are now: run make again" {
+		t.Errorf("behind a parameter that changed: %v", err)
+	}
+	if err := p.run("pack"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.run("evaluate"); err == nil || err.Error() != "what train made is not of what pack gives now: run make again" {
+		t.Errorf("behind another pack: %v", err)
+	}
+	p.mustMake()
+}
+
+// Drawn photos among which others were put are no drawn ones any more, of which
+// a report shows some.
+func TestPhotosAmongDrawnOnes(t *testing.T) {
+	p := newPipe(t)
+	p.mustMake()
+	drawn := func() bool {
+		project, err := OpenProject(p.codes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inputs, err := project.inputs(Find("report"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return originOf(inputs["fetch"]).Drawn
+	}
+	if !drawn() {
+		t.Error("drawn photos are not")
+	}
+	write(t, "data/raw/sample/cat/mine.jpg", "mine")
+	p.mustMake()
+	if drawn() {
+		t.Error("a photo of people's own is drawn")
+	}
+}
+
 func TestPhotosOfPeopleAreNeverOverwritten(t *testing.T) {
 	p := newPipe(t)
 	p.mustMake()
@@ -473,6 +547,19 @@ func TestArchiveForDrawnPhotos(t *testing.T) {
 	if _, err := p.make(); err == nil || !strings.Contains(err.Error(), "photos.zip is not what data/raw/sample was filled from; choose another DATASET") {
 		t.Errorf("an archive where photos were drawn: %v", err)
 	}
+}
+
+// Nor is an archive ignored for photos that lie there without a record.
+func TestArchiveForUnrecordedPhotos(t *testing.T) {
+	p := newPipe(t)
+	t.Setenv("DATASET", "pets")
+	write(t, "data/raw/pets/cat/1.jpg", "mine")
+	t.Setenv("FROM", "more.zip")
+	if _, err := p.make(); err == nil || !strings.Contains(err.Error(), "holds photos already: leave FROM out") {
+		t.Errorf("with FROM: %v", err)
+	}
+	t.Setenv("FROM", "")
+	p.mustMake()
 }
 
 func TestPhotosMustComeFromSomewhere(t *testing.T) {

@@ -34,13 +34,9 @@ func gc(_ []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	resumable, err := resumable(datasets)
-	if err != nil {
-		return err
-	}
 	total := int64(0)
 	for _, dataset := range datasets {
-		freed, err := sweepDataset(dataset, resumable, dry, out)
+		freed, err := sweepDataset(dataset, dry, out)
 		if err != nil {
 			return err
 		}
@@ -76,8 +72,8 @@ func datasets() ([]string, error) {
 
 // resumable are the folders of killed runs that params.yaml's experiments and
 // sweeps, or what the environment asks for, would go on in.
-func resumable(datasets []string) (map[string]bool, error) {
-	if left, err := filepath.Glob("models/*/*.partial"); err != nil || len(left) == 0 {
+func resumable(dataset string) (map[string]bool, error) {
+	if left, err := filepath.Glob(filepath.Join("models", dataset, "*.partial")); err != nil || len(left) == 0 {
 		return nil, err
 	}
 	asked, err := open()
@@ -107,21 +103,19 @@ func resumable(datasets []string) (map[string]bool, error) {
 		return nil, err
 	}
 	folders := map[string]bool{}
-	for _, dataset := range datasets {
-		for experiment := range named.Experiments {
-			for _, set := range sets {
-				project, err := stage.OpenVariant(codes, dataset, experiment, set)
-				if err != nil {
-					continue // e.g. a sweep's values that do not fit this experiment
-				}
-				states, err := project.Plan()
-				if err != nil {
-					return nil, err
-				}
-				for _, state := range states {
-					if state.Definition.Resumes && state.Recipe != nil {
-						folders[filepath.Join(state.Definition.Root(dataset), state.Recipe.Key()+".partial")] = true
-					}
+	for experiment := range named.Experiments {
+		for _, set := range sets {
+			project, err := stage.OpenVariant(codes, dataset, experiment, set)
+			if err != nil {
+				continue // e.g. a sweep's values that do not fit this experiment
+			}
+			states, err := project.Plan()
+			if err != nil {
+				return nil, err
+			}
+			for _, state := range states {
+				if state.Definition.Resumes && state.Recipe != nil {
+					folders[filepath.Join(state.Definition.Root(dataset), state.Recipe.Key()+".partial")] = true
 				}
 			}
 		}
@@ -130,12 +124,16 @@ func resumable(datasets []string) (map[string]bool, error) {
 }
 
 // sweepDataset frees what nothing of a data set needs.
-func sweepDataset(dataset string, resumable map[string]bool, dry bool, out io.Writer) (freed int64, err error) {
+func sweepDataset(dataset string, dry bool, out io.Writer) (freed int64, err error) {
 	unlock, err := stage.Lock(context.Background(), dataset, progress.New("gc", os.Stderr))
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
+	resumable, err := resumable(dataset)
+	if err != nil {
+		return 0, err
+	}
 	kept := map[string][]*artifact.Manifest{}
 	for i := range stage.All {
 		definition := &stage.All[i]
@@ -225,7 +223,8 @@ func neededValues(dataset string, kept map[string][]*artifact.Manifest) (func(ke
 				steps[recipe.StepKey()] = true
 			}
 			path := filepath.Join(stage.Find(name).Root(dataset), manifest.Key, file)
-			if err := readColumns(path, columns); err != nil {
+			// An artifact that is gone needs nothing.
+			if err := readColumns(path, columns); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
@@ -243,7 +242,7 @@ func neededValues(dataset string, kept map[string][]*artifact.Manifest) (func(ke
 func readColumns(path string, sets map[string]map[string]bool) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("what is kept of the store is not known: %w; run make first", err)
+		return fmt.Errorf("what is kept of the store is not known: %w", err)
 	}
 	defer file.Close()
 	rows := csv.NewReader(file)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +43,9 @@ func publish(_ []string, out io.Writer) error {
 	values, err := os.ReadFile(filepath.Join(model, described.Weights))
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
+	}
+	if fmt.Sprintf("%x", sha256.Sum256(values)) != described.SHA256 {
+		return fmt.Errorf("publish: %s is %w", filepath.Join(model, described.Weights), artifact.ErrDamaged)
 	}
 	if half := os.Getenv("HALF"); half == "1" {
 		if values, description, err = round(values, description, described.SHA256); err != nil {
@@ -81,10 +86,14 @@ func publish(_ []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(folder); err != nil {
+	// The model that was published before goes as a whole, too.
+	if err := os.Rename(folder, partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Rename(filepath.Join(stage.PublishedFolder, manifest.Key), folder); err != nil {
+		return err
+	}
+	if err := errors.Join(artifact.SyncFolder(stage.PublishedFolder), os.RemoveAll(partial)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "published %s (%s)\n", folder, strings.Join(names(manifest.Files), ", "))

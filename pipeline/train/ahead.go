@@ -116,8 +116,8 @@ func (l *loop) conclude() error {
 	if err := l.record(over.at, validated.Loss/images, float64(validated.Correct)/images, l.recorder.Append); err != nil {
 		return err
 	}
-	if left := l.parameters.Epochs - over.at.Epoch; seconds(float64(left)*over.took) < h.writeTook {
-		// The training's end, which writes everything, would have to wait for it.
+	if left := l.parameters.Epochs - over.at.Epoch; seconds(float64(left)*over.took) < 2*h.writeTook {
+		// The training's end, which writes everything, might have to wait for it.
 		h.unwritten = true
 		over.state.release()
 		return nil

@@ -61,7 +61,6 @@ func (h *held) keepBest() {
 // written is what came of writing.
 type written struct {
 	best              []weights.Tensor // of the best epoch then, nil if they were written before
-	epochs            int              // that are complete in the checkpoint
 	plots, checkpoint time.Duration
 	took              time.Duration // in all
 	release           []*shared
@@ -85,7 +84,7 @@ func (l *loop) writeBeside(at progressState, state *shared) error {
 	h.writing = make(chan written, 1)
 	go func(done chan<- written) {
 		began := time.Now()
-		w := written{release: []*shared{state}, epochs: at.Epoch - 1}
+		w := written{release: []*shared{state}}
 		if bestState != nil {
 			w.release = append(w.release, bestState)
 			w.best, w.err = bestState.Weights(kept(l.parameters))
@@ -117,9 +116,6 @@ func (l *loop) collect() error {
 	if w.best != nil {
 		l.best = w.best
 	}
-	if w.err == nil {
-		h.saved = w.epochs
-	}
 	l.recorder.Spent(record.Plots, w.plots)
 	l.recorder.Spent(record.Checkpoint, w.checkpoint)
 	for _, snapshot := range w.release {
@@ -145,6 +141,7 @@ func (l *loop) concluded(within bool) (err error) {
 	if err := l.collect(); err != nil {
 		return err
 	}
+	h.ended = time.Now()
 	switch {
 	case l.finished() && h.best != nil:
 		l.best, err = h.best.Weights(kept(l.parameters))

@@ -2,25 +2,18 @@ package train
 
 import (
 	"fmt"
-	"time"
 
 	"catdog/pipeline/device"
 	"catdog/pipeline/train/record"
 )
 
-// measure is how busy the device was since hold: it takes the times of a step's
-// and a prediction's single pieces of work, and leaves the trainer as it was.
+// measure is how busy the device was from hold to the end of the last epoch's
+// records and checkpoint, from the times of a step's and a prediction's single
+// pieces of work. It spoils the trainer.
 func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerator, err error) {
-	wall := time.Since(h.begun).Seconds()
-	before, err := h.holder.State()
-	if err != nil {
-		return a, fmt.Errorf("measure a step: %w", err)
-	}
+	wall := h.ended.Sub(h.begun).Seconds()
 	step, err := h.training.Measure()
 	if err != nil {
-		return a, fmt.Errorf("measure a step: %w", err)
-	}
-	if err := h.holder.SetState(before); err != nil {
 		return a, fmt.Errorf("measure a step: %w", err)
 	}
 	prediction, err := h.validation.Measure()

@@ -23,10 +23,9 @@ type held struct {
 	writing              chan written // under way, nil otherwise
 	writeTook            time.Duration
 	unwritten            bool // something is recorded that no writing under way writes
-	saved                int  // epochs that are complete in the checkpoint
 	validated            device.Pass
 	images               int // of the validation split
-	begun                time.Time
+	begun, ended         time.Time
 	steps, predictions   int // batches so far
 }
 
@@ -42,17 +41,17 @@ func hold(holder engine.Holder, weights engine.Weights, data *pack.Pack, source 
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
 	h := &held{begun: time.Now(), holder: holder, plan: source.Plan, images: len(validating)}
 	batches := (len(validating) + batch - 1) / batch
-	// Images last, since a device may do with ones that the host has.
-	err := h.reserveSnapshots()
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if h.training, err = holder.TrainingLoop(engine.Data{Height: data.Height, Width: data.Width, Batches: source.Steps()}); err != nil {
 		return nil, fmt.Errorf("make room for training: %w", err)
 	}
 	if h.validation, err = holder.PredictionLoop(weights, engine.Data{Height: data.Height, Width: data.Width, Batches: batches}); err != nil {
 		return nil, fmt.Errorf("make room for validation: %w", err)
 	}
+	if err := h.reserveSnapshots(); err != nil {
+		return nil, err
+	}
+	// Images last, since a device may do with ones that the host has.
 	if err := h.training.Hold(pixels(training)); err != nil {
 		return nil, fmt.Errorf("hold the training split: %w", err)
 	}

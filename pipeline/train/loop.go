@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -45,7 +46,7 @@ type loop struct {
 // kept is the set of weights that are validated and become the model: the
 // moving average where there is one.
 func kept(p params.Train) engine.Weights {
-	if p.AverageDecay > 0 {
+	if float32(p.AverageDecay) > 0 { // as the optimizer has it
 		return engine.Average
 	}
 	return engine.Raw
@@ -209,7 +210,7 @@ func (l *loop) schedule(epoch, index int) device.Schedule {
 	return device.Schedule{Step: step, Seed: dropoutSeed(l.parameters.Seed, step), LearningRate: float32(rate)}
 }
 
-// dropoutSeed is different for each step of a run and for each run's seed.
+// dropoutSeed is different for each step of a run and for each seed below 2³².
 func dropoutSeed(seed, step int) uint64 { return uint64(seed)<<32 + uint64(step) }
 
 // score compares a batch's logits with its labels, the classes with the
@@ -239,14 +240,10 @@ func highest(values []float32) int {
 
 // lastGood says in an error what is left of a run that went wrong.
 func (l *loop) lastGood() string {
-	epochs := l.at.Epoch - 1
-	if l.held != nil {
-		epochs = l.held.saved
+	if _, err := os.Stat(l.checkpoint); err != nil {
+		return "; no state was saved before"
 	}
-	if epochs == 0 {
-		return "; no epoch was complete"
-	}
-	return fmt.Sprintf("; the state after epoch %d is kept in %s", epochs, l.checkpoint)
+	return "; the state that was saved last is kept in " + l.checkpoint
 }
 
 // note shows the epoch so far behind the progress bar.
@@ -298,9 +295,6 @@ func (l *loop) resume(c *checkpoint) error {
 		return err
 	}
 	l.at, l.best = c.progressState, c.best
-	if l.held != nil {
-		l.held.saved = rows
-	}
 	l.at.Records = record.State{}
 	return nil
 }

@@ -197,14 +197,14 @@ func TestDiverges(t *testing.T) {
 	folder := t.TempDir()
 	_, err := attempt(t.Context(), t, folder, fakeParameters(), &fakeTrainer{diverges: 13})
 	path := filepath.Join(folder, checkpointName)
-	if want := "the loss is NaN in epoch 3 of 4, step 3 of 5; the state after epoch 2 is kept in " + path + "; a lower train.learning_rate.peak may help"; err == nil || err.Error() != want {
+	if want := "the loss is NaN in epoch 3 of 4, step 3 of 5; the state that was saved last is kept in " + path + "; a lower train.learning_rate.peak may help"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	c, err := loadCheckpoint(path)
 	if err != nil || c.Epoch != 3 || c.Step != 0 || len(c.best) == 0 {
 		t.Errorf("checkpoint in epoch %d, step %d: %v", c.Epoch, c.Step, err)
 	}
-	if _, err := attempt(t.Context(), t, t.TempDir(), fakeParameters(), &fakeTrainer{diverges: 1}); err == nil || !strings.Contains(err.Error(), "step 1 of 5; no epoch was complete;") {
+	if _, err := attempt(t.Context(), t, t.TempDir(), fakeParameters(), &fakeTrainer{diverges: 1}); err == nil || !strings.Contains(err.Error(), "step 1 of 5; no state was saved before;") {
 		t.Errorf("error %v", err)
 	}
 }

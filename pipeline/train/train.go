@@ -86,6 +86,9 @@ type run struct {
 func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary string, err error) {
 	p := r.parameters
 	training, validating := data.Images(pack.Train), data.Images(pack.Validation)
+	if p.Epochs == 0 { // no step is made
+		p.Batch = min(p.Batch, max(len(training), 1))
+	}
 	if len(training) < p.Batch {
 		return "", fmt.Errorf("train.batch: %d images a step, the training split has %d", p.Batch, len(training))
 	}
@@ -138,28 +141,11 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		return "", err
 	}
 
-	var holding *held
-	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() && p.Epochs > 0 {
-		holding, err = hold(holder, kept(p), data.Pack, source, info.View(), p.Batch)
-		if errors.As(err, new(*device.OutOfMemory)) {
-			r.reporter.Say("feeds the GPU from the host, more slowly: %s", err)
-		} else if err != nil {
-			return "", err
-		} else {
-			defer holding.close()
-		}
-	}
-	var validate func(context.Context) (loss, accuracy float64, err error)
-	if holding == nil {
-		validate = validation(model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch), validating)
-	}
 	l := &loop{
 		parameters: p,
 		classes:    len(data.Classes),
 		trainer:    trainer,
 		source:     source,
-		held:       holding,
-		validate:   validate,
 		reporter:   r.reporter,
 		checkpoint: filepath.Join(r.folder, checkpointName),
 		at:         progressState{Epoch: 1},
@@ -173,18 +159,33 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 	if err := r.begin(l, description); err != nil {
 		return "", err
 	}
+	if holder, ok := trainer.(engine.Holder); ok && holder.Holds() && p.Epochs > 0 {
+		l.held, err = hold(holder, kept(p), data.Pack, source, info.View(), p.Batch)
+		if errors.As(err, new(*device.OutOfMemory)) {
+			r.reporter.Say("feeds the GPU from the host, more slowly: %s", err)
+		} else if err != nil {
+			return "", err
+		} else {
+			defer l.held.close()
+		}
+	}
+	if l.held == nil {
+		l.validate = validation(model.NewPredictor(trainer, kept(p), info.View(), len(data.Classes), p.Batch), validating)
+	}
 	if err := l.run(ctx); err != nil {
 		return "", err
 	}
-	if measurer, can := d.(device.Measurer); can && holding != nil && holding.steps > 0 && holding.predictions > 0 {
-		a, err := holding.measure(measurer, p.Batch*description.MultiplyAdds())
+	if err := r.finish(l, description, info, d.Describe()); err != nil {
+		return "", err
+	}
+	if measurer, can := d.(device.Measurer); can && l.held != nil && l.held.steps > 0 && l.held.predictions > 0 {
+		a, err := l.held.measure(measurer, p.Batch*description.MultiplyAdds())
 		if err != nil {
 			return "", err
 		}
-		l.recorder.Accelerated(a)
-	}
-	if err := r.finish(l, description, info, d.Describe()); err != nil {
-		return "", err
+		if err := l.recorder.Accelerated(a); err != nil {
+			return "", err
+		}
 	}
 	return l.summary(), nil
 }

@@ -30,7 +30,11 @@ func export() error {
 	if err != nil {
 		return err
 	}
-	path := cmp.Or(os.Getenv("OUT"), filepath.Join("models", project.Params.Dataset+".onnx"))
+	name := project.Params.PublishedName()
+	if os.Getenv("MODEL") != "" || filepath.Dir(folder) == stage.PublishedFolder {
+		name = filepath.Base(folder)
+	}
+	path := cmp.Or(os.Getenv("OUT"), filepath.Join("models", name+".onnx"))
 	if err := onnx.Export(folder, path); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ func (c conformance) joined(t *testing.T) {
 		{device.NormalizationSpec{Batch: 2, Height: 11, Width: 9, Channels: 32, Pool: 3}, 1},
 		{device.NormalizationSpec{Batch: 1, Height: 12, Width: 8, Channels: 40, ReLU: true, Pool: 3}, 1},
 		{device.NormalizationSpec{Batch: 5, Height: 37, Width: 70, Channels: 32, ReLU: true, Pool: 2}, 1}, // beyond a tile
+		{device.NormalizationSpec{Batch: 2, Height: 9, Width: 18, Channels: 64, ReLU: true, Pool: 2}, 1},
 	} {
 		s.Epsilon, s.Momentum = 1e-3, 0.9
 		first := device.ConvolutionSpec{

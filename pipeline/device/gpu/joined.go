@@ -64,10 +64,10 @@ func (j *joined) shared(tiles int, kernel string, arguments ...any) launch {
 func (j *joined) Forward(x device.Activation, w, scale, shift, runningMean, runningVariance device.Vector, between, y device.Activation) error {
 	c, n := j.convolution, j.normalization
 	o := c.device.operands("joined forward")
-	length := n.ParameterLen()
+	length, made := n.ParameterLen(), c.output(o, "convolution's output", between)
 	tiles := c.Batch * c.height * ((c.width + joinedPixels - 1) / joinedPixels)
-	return n.output(o, between, nil, y, j.shared(tiles, "joined_forward",
-		c.input(o, "input", x), o.vector("weights", w, c.WeightsLen()), c.output(o, "convolution's output", between),
+	return n.output(o, made, nil, y, j.shared(tiles, "joined_forward",
+		c.input(o, "input", x), o.vector("weights", w, c.WeightsLen()), made,
 		j.partial, n.tickets, n.coefficients, o.vector("scale", scale, length), o.vector("shift", shift, length),
 		o.vector("running mean", runningMean, length), o.vector("running variance", runningVariance, length),
 		c.Batch, c.height, c.width, c.out, n.Epsilon, n.Momentum))

@@ -101,8 +101,8 @@ func (n *normalization) Forward(x device.Activation, scale, shift, runningMean, 
 	if n.Inference {
 		o.err = errors.New("normalization forward: it was made for inference")
 	}
-	length, rows := n.ParameterLen(), n.Batch*n.Height*n.Width
-	return n.output(o, x, skip, y, n.sums(rows, "normalization_statistics", n.input(o, "input", x), n.partial, n.tickets, n.coefficients,
+	length, rows, in := n.ParameterLen(), n.Batch*n.Height*n.Width, n.input(o, "input", x)
+	return n.output(o, in, skip, y, n.sums(rows, "normalization_statistics", in, n.partial, n.tickets, n.coefficients,
 		o.vector("scale", scale, length), o.vector("shift", shift, length),
 		o.vector("running mean", runningMean, length), o.vector("running variance", runningVariance, length),
 		rows, n.channels, n.Epsilon, n.Momentum))
@@ -111,19 +111,19 @@ func (n *normalization) Forward(x device.Activation, scale, shift, runningMean, 
 func (n *normalization) Infer(x device.Activation, scale, shift, runningMean, runningVariance device.Vector, skip, y device.Activation) error {
 	o := n.device.operands("normalization infer")
 	length := n.ParameterLen()
-	return n.output(o, x, skip, y, n.device.over(n.channels, "normalization_coefficients", n.coefficients,
+	return n.output(o, n.input(o, "input", x), skip, y, n.device.over(n.channels, "normalization_coefficients", n.coefficients,
 		o.vector("scale", scale, length), o.vector("shift", shift, length),
 		o.vector("running mean", runningMean, length), o.vector("running variance", runningVariance, length), n.channels, n.Epsilon))
 }
 
 // output queues what makes the coefficients, and what uses them.
-func (n *normalization) output(o *operands, x, skip, y device.Activation, before launch) error {
+func (n *normalization) output(o *operands, in cu.DevicePtr, skip, y device.Activation, before launch) error {
 	kernel, added := n.pooled("normalization_forward"), cu.DevicePtr(0)
 	if n.Skip {
 		kernel, added = "normalization_forward_skip", n.result(o, "skip", skip)
 	}
 	return o.submit(before, n.sweep(n.Batch*n.height*n.width, kernel,
-		n.input(o, "input", x), n.coefficients, added, n.result(o, "output", y),
+		in, n.coefficients, added, n.result(o, "output", y),
 		n.Batch, n.Height, n.Width, n.channels, n.Pool, n.ReLU))
 }
 

@@ -8,6 +8,7 @@ package record
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"time"
@@ -99,6 +100,11 @@ func (r *Recorder) Append(row Row) error {
 	if row.Epoch != len(r.state.Rows)+1 {
 		return fmt.Errorf("record epoch %d: %d epochs are recorded", row.Epoch, len(r.state.Rows))
 	}
+	for _, v := range []float64{row.LearningRate, row.TrainLoss, row.TrainAccuracy, row.ValidationLoss, row.ValidationAccuracy} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("record epoch %d: %v is no number to compare with", row.Epoch, v)
+		}
+	}
 	best, found := r.Best()
 	r.state.Rows = append(r.state.Rows, row)
 	r.state.Times = append(r.state.Times, r.state.Now)
@@ -168,11 +174,7 @@ func (r *Recorder) Write() error {
 		}
 	}
 	r.Spent(Plots, time.Since(started))
-	runtime, err := encodeRuntime(r.options.Device, r.accelerator, r.state.Times)
-	if err != nil {
-		return fmt.Errorf("record runtime.json: %w", err)
-	}
-	return r.replace("runtime.json", runtime)
+	return r.writeRuntime()
 }
 
 func (r *Recorder) replace(name string, content []byte) error {

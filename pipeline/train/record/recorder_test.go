@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -103,6 +104,18 @@ func TestCallbackFails(t *testing.T) {
 	r := New(Options{Folder: t.TempDir(), Best: func(Row) error { return errors.New("no room") }})
 	if err := r.Add(rows()[0]); err == nil || err.Error() != "keep the model of epoch 1: no room" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What no model can be chosen by is not recorded.
+func TestNumbersOnly(t *testing.T) {
+	r := New(Options{Folder: t.TempDir()})
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		row := rows()[0]
+		row.ValidationAccuracy = bad
+		if err := r.Add(row); err == nil || len(r.Rows()) != 0 {
+			t.Errorf("%v: %v", bad, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"time"
 )
@@ -60,8 +61,19 @@ type Accelerator struct {
 	MemoryBytes     int64   `json:"memory_bytes"` // in use
 }
 
-// Accelerated sets runtime.json's entry gpu.
-func (r *Recorder) Accelerated(a Accelerator) { r.accelerator = &a }
+// Accelerated sets runtime.json's entry gpu, and writes that file.
+func (r *Recorder) Accelerated(a Accelerator) error {
+	r.accelerator = &a
+	return r.writeRuntime()
+}
+
+func (r *Recorder) writeRuntime() error {
+	content, err := encodeRuntime(r.options.Device, r.accelerator, r.state.Times)
+	if err != nil {
+		return fmt.Errorf("record runtime.json: %w", err)
+	}
+	return r.replace("runtime.json", content)
+}
 
 // runtimeFile is the content of runtime.json.
 type runtimeFile struct {

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,8 +47,9 @@ func parse(text string) (map[string]int, error) {
 	for i, row := range rows[1:] {
 		last := len(row) - 1
 		algorithm, err := strconv.Atoi(row[last])
-		if err != nil || algorithm < 0 || algorithm > 7 {
-			return nil, fmt.Errorf("algorithms.csv: line %d: algorithm %q", i+2, row[last])
+		o := slices.IndexFunc(Operations, func(o Operation) bool { return o.String() == row[last-1] })
+		if err != nil || o < 0 || !slices.Contains(Operations[o].Deterministic(), algorithm) {
+			return nil, fmt.Errorf("algorithms.csv: line %d: %s has no deterministic algorithm %q", i+2, row[last-1], row[last])
 		}
 		found[strings.Join(row[:last], ",")] = algorithm
 	}

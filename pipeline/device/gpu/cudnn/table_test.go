@@ -19,7 +19,8 @@ func TestAlgorithmsAreTakenFromTheTable(t *testing.T) {
 		t.Errorf("%v, %v", listed, err)
 	}
 	for name, text := range map[string]string{
-		"nothing": "", "another head": "a,b\n", "a short row": head + "90,1\n", "an algorithm that isn't": head + row + ",8\n", "words": head + row + ",one\n",
+		"nothing": "", "another head": "a,b\n", "one that adds atomically": head + strings.Join(Row(90, shape, BackwardWeights), ",") + ",3\n",
+		"a short row": head + "90,1\n", "an algorithm that isn't": head + row + ",8\n", "words": head + row + ",one\n",
 	} {
 		if _, err := parse(text); err == nil {
 			t.Errorf("%s is taken for a table", name)
