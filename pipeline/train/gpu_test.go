@@ -90,7 +90,7 @@ func TestGPUHasRoomForAllButTheImages(t *testing.T) {
 		}
 	}
 	all := 0
-	for _, less := range []int{0, 1, images} {
+	for _, less := range []int{0, 1, images, images + 1, images + 1<<12, images + 1<<14, images + 1<<16} {
 		if all > 0 {
 			t.Setenv("STANDIN_MEMORY", strconv.Itoa(all-less))
 		}
@@ -108,7 +108,7 @@ func TestGPUHasRoomForAllButTheImages(t *testing.T) {
 		if err = errors.Join(err, d.Close()); err != nil {
 			t.Fatalf("%d bytes less than %d: %v", less, all, err)
 		}
-		if text, err := os.ReadFile(said.Name()); err != nil || strings.Contains(string(text), "from the host") {
+		if text, err := os.ReadFile(said.Name()); err != nil || strings.Contains(string(text), "from the host") != (less > images) {
 			t.Errorf("%d bytes less than %d: %s %v", less, all, text, err)
 		}
 		if all == 0 {

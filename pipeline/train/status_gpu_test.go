@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"catdog/pipeline/artifact"
+	"catdog/pipeline/stage"
 )
 
 // A project is a folder in which the real stage trains for two epochs on a GPU
@@ -53,7 +54,9 @@ func newProject(t *testing.T) (*project, []status) {
 	p.must(os.MkdirAll(work, 0o777))
 	writePack(t, filepath.Join(work, "pack.arrow"), 20, 8)
 	t.Chdir(p.folder)
-	recipe := artifact.Recipe{Stage: "pack", Code: "none"}
+	variant, err := stage.OpenVariant(nil, "sample", "gpu", "")
+	p.must(err)
+	recipe := artifact.Recipe{Stage: "pack", Code: "none", Parameters: variant.Parameters("pack")}
 	manifest, err := artifact.Commit(work, "data/processed/sample", recipe, nil, nil, artifact.OpenDigests("digests"))
 	p.must(err)
 	for name := range experiments {
