@@ -9,7 +9,7 @@ import (
 
 // measure is how busy the device was from hold to the end of the last epoch's
 // records and checkpoint, from the times of a step's and a prediction's single
-// pieces of work. It spoils the trainer.
+// pieces of work. A step makes so many multiply-adds. It spoils the trainer.
 func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerator, err error) {
 	wall := h.ended.Sub(h.begun).Seconds()
 	step, err := h.training.Measure()
@@ -24,8 +24,7 @@ func (h *held) measure(d device.Measurer, multiplyAdds int) (a record.Accelerato
 	if err != nil {
 		return a, err
 	}
-	// Forward, and backward to inputs and to weights: three times as much.
-	rate := 2 * 3 * float64(multiplyAdds) / step.Seconds
+	rate := 2 * float64(multiplyAdds) / step.Seconds
 	share := func(done, most float64) float64 {
 		if most == 0 {
 			return 0

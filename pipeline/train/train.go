@@ -179,7 +179,9 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		return "", err
 	}
 	if measurer, can := d.(device.Measurer); can && l.held != nil && l.held.steps > 0 && l.held.predictions > 0 {
-		a, err := l.held.measure(measurer, p.Batch*description.MultiplyAdds())
+		// Forward, and backward to weights and to all inputs but the images.
+		multiplyAdds := 3*description.MultiplyAdds() - description.Layers[0].MultiplyAdds()
+		a, err := l.held.measure(measurer, p.Batch*multiplyAdds)
 		if err != nil {
 			return "", err
 		}

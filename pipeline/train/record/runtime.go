@@ -43,9 +43,10 @@ func perSecond(images int, seconds float64) float64 {
 // itself: how long its single pieces of work take, one at a time, and which
 // share of the time they fill.
 type Accelerator struct {
-	// BusyShare is the sum of the pieces' own times over WallSeconds, the time
-	// from when the data was given to the device to the end of training,
-	// validation and checkpoints included, since this process began.
+	// BusyShare is the time in which steps and predictions were under way (see
+	// device.Effort) over WallSeconds, the time from when the data was given to
+	// the device to the end of training, validation and checkpoints included,
+	// since this process began.
 	BusyShare          float64 `json:"busy_share"`
 	WallSeconds        float64 `json:"wall_seconds"`
 	StepSeconds        float64 `json:"step_kernel_seconds"` // a training batch
