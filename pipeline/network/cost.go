@@ -6,7 +6,8 @@ func (d *Description) ParameterCount() int {
 	return learnt
 }
 
-// Count is the number of learnt values and of other values of a layer, or of all (-1).
+// Count is the number of learnt values and of other values of a layer, or of
+// all (-1).
 func (d *Description) Count(layer int) (learnt, statistics int) {
 	for _, p := range d.Parameters() {
 		switch {

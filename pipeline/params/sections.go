@@ -1,8 +1,9 @@
 package params
 
-// The sections of params.yaml, one a stage. Tags say what is allowed:
-// `min` and `max` (inclusive) for numbers and for the elements of lists, `len`
-// for the length of a list, `enum` for words. What each key means is written in params.yaml itself, beside it.
+// The sections of params.yaml, one a stage. Tags say what is allowed: `min` and
+// `max` (inclusive) for numbers and for the elements of lists, `len` for the
+// length of a list, `enum` for words. What each key means is written in
+// params.yaml itself, beside it.
 
 // FromDrawn, alone in Fetch.From, asks for the drawn sample.
 const FromDrawn = "drawn"

@@ -1,6 +1,6 @@
 // Package report tells what a run of the pipeline was made of and what it came
-// to, as Markdown and as one HTML page. Every number stands
-// in a file that another stage left, or is a sum or share of such. The same files give the
+// to, as Markdown and as one HTML page. Every number stands in a file that
+// another stage left, or is a sum or share of such. The same files give the
 // same bytes; times, machines and git are not mentioned.
 package report
 

@@ -40,9 +40,9 @@ type settings struct {
 }
 
 // Run is the stage resize. It writes index.csv, rejected.csv (what explore left
-// out and what could not be decoded) and resize.json; the pixels are in the store
-// under their segment.ContentKey. Beside them the store has what became of each photo, under
-// the photo's SHA-256, "/" and the step's key.
+// out and what could not be decoded) and resize.json; the pixels are in the
+// store under their segment.ContentKey. Beside them the store has what became
+// of each photo, under the photo's SHA-256, "/" and the step's key.
 func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 	explored := job.Input("explore")
 	rows, err := catalogue.Read(explored.Path("catalogue.csv"))

@@ -19,8 +19,9 @@ import (
 )
 
 // publish copies the current model, which must be fresh and measured, to
-// models/published/, see params.Params.PublishedName: weights, model.json, a model card, and a manifest
-// of its own. With HALF=1 in the environment the weights are rounded to float16.
+// models/published/, see params.Params.PublishedName: weights, model.json, a
+// model card, and a manifest of its own. With HALF=1 in the environment the
+// weights are rounded to float16.
 func publish(_ []string, out io.Writer) error {
 	project, states, err := planned()
 	if err != nil {

@@ -125,8 +125,9 @@ func TestUnreadableCheckpointStays(t *testing.T) {
 	}
 }
 
-// FuzzLoadCheckpoint: a file of any content, its checksum put right where it has
-// tensors and metadata, gives an error or a checkpoint that is saved and loaded to the same.
+// FuzzLoadCheckpoint: a file of any content, its checksum put right where it
+// has tensors and metadata, gives an error or a checkpoint that is saved and
+// loaded to the same.
 func FuzzLoadCheckpoint(f *testing.F) {
 	path, again := filepath.Join(f.TempDir(), checkpointName), filepath.Join(f.TempDir(), checkpointName)
 	misfit := exampleCheckpoint()

@@ -5,8 +5,8 @@
 // Feature maps lie blocked: batch, blocks of channels, height, width, the
 // channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.
 // Operations are queued and run one after another on a thread of the device's
-// own; only what reads results (Download, Loss) or moves data in waits. An operation that fails
-// there makes the next call return its error.
+// own; only what reads results (Download, Loss) or moves data in waits. An
+// operation that fails there makes the next call return its error.
 package cpu
 
 /*

@@ -6,9 +6,10 @@
 // and every kernel leaves them zero.
 //
 // The same source, kernels_template.h, is compiled once for each instruction
-// set; a table holds the pointers. Each kernel takes a pointer to its
-// arguments and returns NULL, or the text of an error. Work is divided into `threads` fixed parts, and
-// sums over parts are taken in order, so that results do not depend on timing.
+// set; a table holds the pointers. Each kernel takes a pointer to its arguments
+// and returns NULL, or the text of an error. Work is divided into `threads`
+// fixed parts, and sums over parts are taken in order, so that results do not
+// depend on timing.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -249,7 +249,8 @@ func (c *Convolution) Workspace(o Operation, algorithm int) (int, error) {
 	return int(bytes), nil
 }
 
-// Run queues an operation on a handle's stream: result = what it computes + keep·result.
+// Run queues an operation on a handle's stream: result = what it computes +
+// keep·result.
 func (c *Convolution) Run(h *Handle, o Operation, algorithm int, a, b, result cu.DevicePtr, keep float32, workspace cu.DevicePtr, bytes int) error {
 	var call *C.char
 	status := C.run_at(h.handle, c.descriptors, C.int(o), C.int(algorithm), C.uint64_t(a), C.uint64_t(b), C.uint64_t(result),

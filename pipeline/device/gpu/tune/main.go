@@ -2,9 +2,10 @@
 
 // Program tune measures, on this machine's GPU, every deterministic algorithm
 // that cuDNN has for the convolutions of the networks in params.yaml, as they
-// are trained and as whole images are shown to them, and of the bench, and writes the fastest into pipeline/device/gpu/cudnn/algorithms.csv,
-// beside what other generations of GPUs have there. `make tune` runs it, from
-// the project's root.
+// are trained and as whole images are shown to them, and of the bench, and
+// writes the fastest into pipeline/device/gpu/cudnn/algorithms.csv, beside what
+// other generations of GPUs have there. `make tune` runs it, from the project's
+// root.
 package main
 
 import (
