@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	batch = 64   // images the network is given at a time
+	batch = 64   // images the network is given at a time, at most
 	chunk = 1024 // photos whose pixels are in memory at a time
 )
 

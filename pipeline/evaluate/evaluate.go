@@ -17,13 +17,9 @@ import (
 )
 
 const (
-	batch = 128  // images the network is given at a time, fewer large ones
+	batch = 128  // images the network is given at a time, at most
 	chunk = 1024 // images between two looks at the progress bar
 )
-
-// batchOf is how many images of a size are predicted at a time: no more pixels
-// than batch images of 256×256 have.
-func batchOf(height, width int) int { return max(1, min(batch, batch*256*256/(height*width))) }
 
 // Run is the stage's work: it lets the model of job's input train predict all
 // images of its input pack and writes metrics.json, predictions.csv and
@@ -49,7 +45,7 @@ func Run(ctx context.Context, job *stage.Job) (summary string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, device.Close()) }()
-	predictor, err := m.On(device, batchOf(m.Input.Height, m.Input.Width))
+	predictor, err := m.On(device, batch)
 	if err != nil {
 		return "", err
 	}

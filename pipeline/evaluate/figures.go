@@ -39,11 +39,9 @@ func drawFigures(folder string, metrics *Metrics, test []Prediction, bins int) e
 	}, reliabilitySeries(calibration, lowest)...)
 }
 
-// named is how many classes the legend of curves has room and colours for.
-const named = 7
-
-// rocSeries are the classes' curves, each against the rest. Of two classes one
-// is enough: the other's is its reflection.
+// rocSeries are the classes' curves, each against the rest, with their names
+// where each has a colour of its own. Of two classes one is enough: the other's
+// is its reflection.
 func rocSeries(test []Prediction, classes []string) []plot.Series {
 	series := []plot.Series{{Name: "chance", X: []float64{0, 1}, Y: []float64{0, 1}, Reference: true}}
 	first := 0
@@ -53,7 +51,7 @@ func rocSeries(test []Prediction, classes []string) []plot.Series {
 	for class := first; class < len(classes); class++ {
 		curve, _ := ROC(test, class)
 		var s plot.Series
-		if len(classes) <= named {
+		if len(classes) <= plot.Colors {
 			s.Name = classes[class]
 		}
 		for i, rate := range curve {

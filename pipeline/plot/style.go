@@ -19,11 +19,14 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
+// Colors is how many curves can be told apart.
+const Colors = 7
+
 // palette is Okabe and Ito's, which stays apart under the common forms of
 // colour blindness, in an order in which neighbours differ in lightness too
 // (Okabe, Ito: Color Universal Design, 2008). Yellow is left out: it is not
 // seen on white.
-var palette = []color.NRGBA{
+var palette = [Colors]color.NRGBA{
 	{0x00, 0x72, 0xb2, 0xff}, // blue
 	{0xd5, 0x5e, 0x00, 0xff}, // vermilion
 	{0x00, 0x9e, 0x73, 0xff}, // bluish green

@@ -123,7 +123,7 @@ func (p *Project) runFetch(definition *Definition, state *State, job *Job, work 
 	switch {
 	case present && current != nil && !(p.drawn() && originOf(current).Drawn):
 		return "", fmt.Errorf("%s; choose another DATASET, or remove %s and %s first", state.Reasons[0], p.Raw(), p.Pointer(definition))
-	case present && current == nil && len(p.from) > 0 && !p.drawn():
+	case present && !p.drawn() && len(p.from) > 0:
 		return "", fmt.Errorf("%s holds photos already: leave FROM out to take them as they are, or choose another DATASET", p.Raw())
 	case present && !p.drawn():
 		return p.recordRaw(definition, *state.Recipe)

@@ -153,7 +153,8 @@ func (p *Project) inputs(definition *Definition) (map[string]*artifact.Manifest,
 		}
 		manifests[input] = manifest
 	}
-	for input, manifest := range manifests {
+	for _, input := range definition.Inputs {
+		manifest := manifests[input]
 		if input != "fetch" && !maps.Equal(manifest.Parameters, p.Parameters(input)) {
 			return nil, fmt.Errorf("%s ran with other parameters than there are now: run make again", input)
 		}
