@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"catdog/pipeline/artifact"
@@ -120,6 +121,7 @@ type training struct {
 	folder, pack string
 	moments      []moment // after each epoch
 	perEpoch     float64  // minutes, validation left out
+	threads      int      // that computed
 }
 
 // errNothingToShow is why a training cannot be set beside a peer's.
@@ -149,11 +151,17 @@ func currentTraining(experiment string) (*training, error) {
 	if manifests["train"].Inputs["pack"] != manifests["pack"].Digest {
 		return nil, fmt.Errorf("%w: %s was trained on another pack than the current one", errNothingToShow, run.name)
 	}
-	here := isa.Detect().Describe(0, "float32", "winograd")
+	here := isa.Detect().Describe(0, "float32", isa.Winograd)
 	if engine := manifests["train"].Engine; engine != here {
 		return nil, fmt.Errorf("%w: %s was trained by %s, this is %s", errNothingToShow, run.name, engine, here)
 	}
-	return run, run.read()
+	if err := run.read(); err != nil {
+		return nil, err
+	}
+	if run.threads != runtime.NumCPU() {
+		return nil, fmt.Errorf("%w: %s was trained with %d threads, here are %d processors", errNothingToShow, run.name, run.threads, runtime.NumCPU())
+	}
+	return run, nil
 }
 
 // read fills in the times and accuracies.
@@ -162,10 +170,11 @@ func (t *training) read() error {
 	if err != nil {
 		return err
 	}
-	times, err := readEpochTimes(t.folder)
+	threads, times, err := readEpochTimes(t.folder)
 	if err != nil {
 		return err
 	}
+	t.threads = threads
 	if len(times) != len(rows) || len(rows) == 0 {
 		return fmt.Errorf("%s: %d epochs in history.csv and %d in runtime.json", t.folder, len(rows), len(times))
 	}
@@ -183,19 +192,21 @@ func (t *training) read() error {
 	return nil
 }
 
-// readEpochTimes is where the time of each epoch of a run of the stage went.
-func readEpochTimes(folder string) ([]record.EpochTime, error) {
+// readEpochTimes is with how many threads a run of the stage computed, and where
+// the time of each epoch went.
+func readEpochTimes(folder string) (threads int, times []record.EpochTime, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, "runtime.json"))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	var runtime struct {
-		Epochs []record.EpochTime `json:"epochs"`
+	var run struct {
+		Threads int                `json:"threads"`
+		Epochs  []record.EpochTime `json:"epochs"`
 	}
-	if err := json.Unmarshal(text, &runtime); err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Join(folder, "runtime.json"), err)
+	if err := json.Unmarshal(text, &run); err != nil {
+		return 0, nil, fmt.Errorf("read %s: %w", filepath.Join(folder, "runtime.json"), err)
 	}
-	return runtime.Epochs, nil
+	return run.Threads, run.Epochs, nil
 }
 
 // torchTraining is the peer's first epochs, and the setting in which it was fast.

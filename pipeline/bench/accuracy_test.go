@@ -12,7 +12,7 @@ func TestTrainingIsReadFromItsRecords(t *testing.T) {
 	for name, text := range map[string]string{
 		"history.csv": "epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy\n" +
 			"1,0.1,0.6,0.7,0.5,0.8\n2,0.1,0.5,0.8,0.4,0.91\n3,0.1,0.4,0.9,0.4,0.89\n",
-		"runtime.json": `{"epochs": [
+		"runtime.json": `{"threads": 3, "epochs": [
 			{"epoch": 1, "images": 10, "seconds": {"step": 50, "data_wait": 4, "validation": 6}},
 			{"epoch": 2, "images": 10, "seconds": {"step": 60, "checkpoint": 30, "validation": 30}},
 			{"epoch": 3, "images": 10, "seconds": {"step": 36}}]}`,
@@ -30,8 +30,8 @@ func TestTrainingIsReadFromItsRecords(t *testing.T) {
 			t.Errorf("epoch %d: %+v, want %+v", i+1, got, want)
 		}
 	}
-	if math.Abs(run.perEpoch-1) > 1e-9 {
-		t.Errorf("%g minutes an epoch without validation, want 1", run.perEpoch)
+	if math.Abs(run.perEpoch-1) > 1e-9 || run.threads != 3 {
+		t.Errorf("%g minutes an epoch without validation and %d threads, want 1 and 3", run.perEpoch, run.threads)
 	}
 	for accuracy, want := range map[float64]float64{0.8: 1, 0.9: 3, 0.95: 0} {
 		if got := reached(run.moments, accuracy); math.Abs(got-want) > 1e-9 {

@@ -209,7 +209,7 @@ func newStageTraining(a assignment) (*work, error) {
 		if err != nil {
 			return 0, err
 		}
-		epochs, err := readEpochTimes(folder)
+		_, epochs, err := readEpochTimes(folder)
 		if err != nil {
 			return 0, err
 		}

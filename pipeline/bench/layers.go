@@ -47,6 +47,7 @@ func measureLayers(s *session) (rows []Row, err error) {
 	}
 	defer func() { err = errors.Join(err, theirs.Close()) }()
 
+	s.versions["our device:"], s.versions["oneDNN's:"] = own.Describe(), theirs.Describe()
 	most := measurePeak(own.(*cpu.Device).Threads(), trial)
 	s.note("the processors together reach %.0f·10⁹ multiply-adds and %.1f·10⁹ bytes a second", most.multiplyAdds/1e9, most.bytes/1e9)
 	for _, name := range []string{"four-blocks", "residual"} {

@@ -123,10 +123,10 @@ func TestAnotherEngine(t *testing.T) {
 	p := project(t)
 	before := snapshot(t, p)
 	set(t, p, "train.precision", "bfloat16")
-	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → cpu bfloat16 \w+ threads=1$`)
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ → cpu bfloat16 \w+ threads=1$`)
 	set(t, p, "train.precision", "float32")
 	set(t, p, "train.device", "gpu") // in a build that has none
-	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ threads=1 → gpu$`)
+	wants(t, ask(t, p, "status"), `^  train +stale: engine cpu float32 \w+ → gpu$`)
 	if made := p.Make(); made.Status != 2 || !strings.Contains(made.Errors, "train.device: gpu: this build has none") {
 		t.Errorf("make: status %d\n%s", made.Status, made.Errors)
 	}

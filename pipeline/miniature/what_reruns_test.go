@@ -178,7 +178,10 @@ var rows = []row{
 		"report runs: pack.test 0.2 → 0.2000001",
 	}, scratch: true},
 	{name: "another number of threads", change: func(t *testing.T, p *Project) { set(t, p, "train.threads", "2") }, want: []string{
-		"train runs: engine cpu float32 …", "evaluate runs: engine cpu float32 …", "report runs: train.threads 1 → 2; train's output changed; …",
+		"report runs: train.threads 1 → 2",
+	}},
+	{name: "other convolutions", change: func(t *testing.T, p *Project) { set(t, p, "train.convolution", "direct") }, want: []string{
+		"train runs: engine cpu float32 …", "evaluate runs: engine cpu float32 …", `report runs: train.convolution "winograd" → "direct"; train's output changed…`,
 	}},
 	{name: "the report's title", change: func(t *testing.T, p *Project) { set(t, p, "report.title", `"Pets"`) },
 		want: []string{`report runs: report.title "" → "Pets"`}},

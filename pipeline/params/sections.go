@@ -84,7 +84,7 @@ var EngineKeys = []string{"device", "precision", "convolution", "threads"}
 type Network struct {
 	Height    int     `yaml:"height" min:"8" max:"1024"`
 	Width     int     `yaml:"width" min:"8" max:"1024"`
-	Channels  []int   `yaml:"channels" min:"1" max:"4096"`
+	Channels  []int   `yaml:"channels" min:"4" max:"4096"`
 	Residuals []int   `yaml:"residuals" min:"0" max:"100"`
 	Pools     []int   `yaml:"pools" min:"1" max:"8"`
 	Head      string  `yaml:"head" enum:"flatten average maximum"`

@@ -90,7 +90,11 @@ func (p *pipe) work(name string) Work {
 		case "report":
 			fmt.Fprintln(&content, job.Params.Sections)
 		default:
-			fmt.Fprintln(&content, params.Named(job.Params.Sections)[name])
+			section := params.Named(job.Params.Sections)[name].(map[string]any)
+			for _, key := range params.EngineKeys {
+				delete(section, key) // what they come to is the engine's name
+			}
+			fmt.Fprintln(&content, section)
 		}
 		for _, input := range definition.Inputs {
 			if name == "explore" {
@@ -228,7 +232,8 @@ func TestWhatReruns(t *testing.T) {
 		{"another experiment's key", func(p *pipe) { replace(p.t, "params.yaml", "64px: {}", "64px: {train: {epochs: 3}}") }, nil, [2]string{}},
 		{"evaluate", func(p *pipe) { replace(p.t, "params.yaml", "mirror: true", "mirror: false") }, []string{"evaluate", "report"}, [2]string{"evaluate", "evaluate.mirror true → false"}},
 		{"report", func(p *pipe) { replace(p.t, "params.yaml", `title: ""`, `title: "Pets"`) }, []string{"report"}, [2]string{"report", `report.title "" → "Pets"`}},
-		{"threads", func(p *pipe) { replace(p.t, "params.yaml", "threads: 0", "threads: 1") }, []string{"train", "evaluate", "report"}, [2]string{"train", "engine cpu"}},
+		{"threads", func(p *pipe) { replace(p.t, "params.yaml", "threads: 0", "threads: 1") }, []string{"report"}, [2]string{"report", "train.threads 0 → 1"}},
+		{"convolution", func(p *pipe) { replace(p.t, "params.yaml", "convolution: winograd", "convolution: direct") }, []string{"train", "evaluate", "report"}, [2]string{"train", "engine cpu"}},
 		{"a photo touched", func(p *pipe) {
 			content, _ := os.ReadFile("data/raw/sample/cat/1.jpg")
 			write(p.t, "data/raw/sample/cat/1.jpg", string(content))

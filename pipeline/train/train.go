@@ -150,11 +150,16 @@ func (r run) train(ctx context.Context, data *dataset, d device.Device) (summary
 		checkpoint: filepath.Join(r.folder, checkpointName),
 		at:         progressState{Epoch: 1},
 	}
+	threads := 0
+	if processor, ok := d.(interface{ Threads() int }); ok {
+		threads = processor.Threads()
+	}
 	l.recorder = record.New(record.Options{
-		Folder: r.folder,
-		Device: d.Describe(),
-		Best:   func(record.Row) error { return l.keepBest() },
-		Final:  func() error { return l.writeFinal(r.folder) },
+		Folder:  r.folder,
+		Device:  d.Describe(),
+		Threads: threads,
+		Best:    func(record.Row) error { return l.keepBest() },
+		Final:   func() error { return l.writeFinal(r.folder) },
 	})
 	if err := r.begin(l, description); err != nil {
 		return "", err

@@ -41,11 +41,11 @@ func (d *Device) NewConvolution(spec device.ConvolutionSpec) (device.Convolution
 	if spec.Batch < 1 || spec.In < 1 || spec.Out < 1 || spec.Kernel < 1 || spec.Padding < 0 || h < 1 || w < 1 {
 		return nil, fmt.Errorf("new convolution: impossible %+v", spec)
 	}
-	c := &convolution{device: d, spec: spec, outputHeight: h, outputWide: w, plain: d.isPlain(spec.In)}
+	c := &convolution{device: d, spec: spec, outputHeight: h, outputWide: w, plain: isPlain(spec.In)}
 	needsGradient := !spec.NoInputGradient && !spec.Inference
 	var err error
 	switch {
-	case spec.In == 3 && spec.Kernel == 3 && spec.Stride == 1 && spec.Padding == 1 && spec.Out%d.block == 0 && !needsGradient:
+	case spec.In == 3 && spec.Kernel == 3 && spec.Stride == 1 && spec.Padding == 1 && !needsGradient:
 		err = c.makeImage()
 	case d.chooseWinograd(spec):
 		err = c.makeWinograd()
@@ -64,17 +64,13 @@ func (c *convolution) makeImage() error {
 	if err != nil {
 		return err
 	}
-	partial, err := allocate[C.float](d, 2*d.threads*c.WeightsLen())
-	if err != nil {
-		return err
-	}
-	sums, err := allocate[C.double](d, 2*d.threads*roundUp(s.Out, device.Alignment))
+	sums, err := allocate[C.double](d, 2*roundUp(s.Out, device.Alignment))
 	if err != nil {
 		return err
 	}
 	c.image = &C.struct_image_convolution_arguments{
-		padded: padded, partial: partial, sums: sums, workspace: d.workspace,
-		batch: C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), out: C.int(s.Out),
+		padded: padded, sums: sums, workspace: d.workspace,
+		batch: C.int(s.Batch), height: C.int(s.Height), width: C.int(s.Width), out: C.int(roundUp(s.Out, d.block)),
 		threads: C.int(d.threads),
 	}
 	return nil

@@ -1,6 +1,7 @@
-// Package cpu computes a network's operations on the processor: convolutions
-// by kernels of its own where Winograd's algorithm pays and by oneDNN elsewhere,
-// everything else by kernels of its own that go through memory once.
+// Package cpu computes a network's operations on the processor: 3×3 convolutions
+// by Winograd's algorithm in kernels of its own, other ones, and all in bfloat16
+// or without that algorithm, by oneDNN, everything else by kernels of its own
+// that go through memory once.
 //
 // Feature maps lie blocked: batch, blocks of channels, height, width, the
 // channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.
@@ -109,9 +110,9 @@ func open(options Options, set isa.Set) (*Device, error) {
 	default:
 		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s and %s", options.Winograd, OneDNN, Never)
 	}
-	d.description = set.Describe(options.Threads, options.Precision, string(d.winograd)) + " " + C.GoString(C.library_version())
-	if d.winograd != never && !d.bfloat16 {
-		d.description += " " + string(d.winograd)
+	d.description = set.Describe(options.Threads, options.Precision, string(d.winograd))
+	if d.winograd != ours || d.bfloat16 {
+		d.description += " " + C.GoString(C.library_version())
 	}
 	d.executor = C.executor_new(C.int(d.threads))
 	if d.executor == nil {
@@ -136,7 +137,9 @@ func open(options Options, set isa.Set) (*Device, error) {
 	return d, nil
 }
 
-// Describe is, for example, "cpu float32 avx512 threads=2 oneDNN 2.6.3 own winograd".
+// Describe is, for example, "cpu float32 avx512", or, where oneDNN computes
+// convolutions that a network of this project has, "cpu float32 direct avx512
+// threads=2 oneDNN 2.6.3".
 func (d *Device) Describe() string { return d.description }
 
 // Err is the device's failure, if it has one.

@@ -81,7 +81,7 @@ func TestFoldedAgainstReference(t *testing.T) {
 		}
 		for _, set := range sets() {
 			t.Run(fmt.Sprintf("%s %+v", set, c), func(t *testing.T) {
-				d := openWinograd(t, 2, set)
+				d := openTest(t, 2, set)
 				f := newFoldable(t, d, convolution, normalization, 1)
 				operation := must(d.Fold(f.convolution, f.normalization))(t)
 				if operation == nil {

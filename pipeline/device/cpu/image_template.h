@@ -55,38 +55,36 @@ inline void image_group(const float *x, size_t row, const float *w, int out, flo
 			}
 }
 
-// One row of BLOCKS blocks of output channels; its sums are added to total.
+// One row of BLOCKS blocks of output channels; SUMS says that its sums are
+// wanted.
 template <int BLOCKS, bool SUMS>
-__attribute__((noinline)) void image_row_forward(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int width, sums *total) {
+__attribute__((noinline)) void image_row_forward(const float *x, size_t row, const float *w, int out, float *y, size_t plane, int width, piece_sums *sums) {
 	vec first[BLOCKS] = {}, second[BLOCKS] = {};
 	int i = 0;
 	for (; i + image_pixels <= width; i += image_pixels)
 		image_group<BLOCKS, SUMS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, image_pixels, first, second);
 	if (i < width)
 		image_group<BLOCKS, SUMS>(x + (size_t)i * image_channels, row, w, out, y + (size_t)i * BLOCK, plane, width - i, first, second);
-	for (int b = 0; SUMS && b < BLOCKS; b++) total[b].add(first[b], second[b]);
+	for (int b = 0; SUMS && b < BLOCKS; b++) sums[b] = {first[b], second[b]};
 }
 
 const char *image_forward(const void *arguments) {
 	const image_convolution_arguments a = *(const image_convolution_arguments *)arguments;
 	if (a.pad) image_pad(a);
-	const int blocks = a.out / BLOCK;
+	const int blocks = a.out / BLOCK, rows = a.batch * a.height;
 	const size_t plane = (size_t)a.height * a.width, row = image_row(a);
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int t = 0; t < a.threads; t++) {
-		sums *total = (sums *)a.sums + (size_t)t * blocks;
-		memset(total, 0, blocks * sizeof(sums));
-		const size_t rows = (size_t)a.batch * a.height;
-		for (size_t i = bound(rows, t, a.threads); i < bound(rows, t + 1, a.threads); i++) {
-			const size_t n = i / a.height, h = i % a.height;
-			const float *x = a.padded + (n * (a.height + 2) + h) * row;
-			float *y = a.y + (n * blocks * plane + h * a.width) * BLOCK;
-			int b = 0;
-			for (; b + 2 <= blocks; b += 2)
-				image_row_forward<2, true>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
-			if (b < blocks) image_row_forward<1, true>(x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, total + b);
-		}
+	piece_sums *of_rows = (piece_sums *)reserve(a.workspace, (size_t)rows * blocks * sizeof(piece_sums) / sizeof(float));
+	if (!of_rows) return "convolution of an image: out of memory";
+#pragma omp parallel for schedule(dynamic, grain(rows, a.threads)) num_threads(a.threads)
+	for (int i = 0; i < rows; i++) {
+		const size_t n = i / a.height, h = i % a.height;
+		const float *x = a.padded + (n * (a.height + 2) + h) * row;
+		float *y = a.y + (n * blocks * plane + h * a.width) * BLOCK;
+		for (int b = 0; b < blocks; b += 2)
+			(b + 2 <= blocks ? image_row_forward<2, true> : image_row_forward<1, true>)(
+				x, row, a.w + b * BLOCK, a.out, y + b * plane * BLOCK, plane, a.width, of_rows + (size_t)i * blocks + b);
 	}
+	for (int b = 0; b < blocks; b++) ((sums *)a.sums)[b] = total(of_rows + b, blocks, rows / 2, rows);
 	return NULL;
 }
 
@@ -126,17 +124,15 @@ const char *image_infer(const void *arguments) {
 	const size_t pooled = (size_t)height * width, row = image_row(a), own = (size_t)a.pool * 2 * a.width * BLOCK;
 	float *all = reserve(a.workspace, a.threads * own);
 	if (!all) return "convolution of an image: out of memory";
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int t = 0; t < a.threads; t++) {
-		const size_t count = (size_t)a.batch * height;
-		for (size_t i = bound(count, t, a.threads); i < bound(count, t + 1, a.threads); i++) {
-			const size_t n = i / height, h = i % height;
-			const float *x = a.padded + (n * (a.height + 2) + h * a.pool) * row;
-			float *y = a.y + (n * blocks * pooled + h * width) * BLOCK;
-			for (int b = 0; b < blocks; b += 2)
-				(b + 2 <= blocks ? image_row_infer<2> : image_row_infer<1>)(
-					a, x, a.w + b * BLOCK, a.offset + b * BLOCK, all + t * own, y + b * pooled * BLOCK, pooled);
-		}
+	const int rows = a.batch * height;
+#pragma omp parallel for schedule(dynamic, grain(rows, a.threads)) num_threads(a.threads)
+	for (int i = 0; i < rows; i++) {
+		const size_t n = i / height, h = i % height;
+		const float *x = a.padded + (n * (a.height + 2) + h * a.pool) * row;
+		float *y = a.y + (n * blocks * pooled + h * width) * BLOCK;
+		for (int b = 0; b < blocks; b += 2)
+			(b + 2 <= blocks ? image_row_infer<2> : image_row_infer<1>)(
+				a, x, a.w + b * BLOCK, a.offset + b * BLOCK, all + omp_get_thread_num() * own, y + b * pooled * BLOCK, pooled);
 	}
 	return NULL;
 }
@@ -169,34 +165,27 @@ const char *image_backward_weights(const void *arguments) {
 	if (a.pad) image_pad(a);
 	const int blocks = a.out / BLOCK;
 	const size_t plane = (size_t)a.height * a.width, row = image_row(a), length = (size_t)3 * image_taps * a.out;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int t = 0; t < a.threads; t++) {
-		// Sums over one image's rows first: shorter sums are more exact.
-		float *total = a.partial + 2 * t * length, *dw = total + length;
-		memset(total, 0, 2 * length * sizeof(float));
-		const size_t rows = (size_t)a.batch * a.height, end = bound(rows, t + 1, a.threads);
-		for (size_t i = bound(rows, t, a.threads); i < end; i++) {
-			const size_t n = i / a.height, h = i % a.height;
+	// Sums over one image's rows first: shorter sums are more exact.
+	float *of_images = reserve(a.workspace, a.batch * length);
+	if (!of_images) return "convolution of an image: out of memory";
+#pragma omp parallel for schedule(dynamic) num_threads(a.threads)
+	for (int n = 0; n < a.batch; n++) {
+		float *dw = of_images + n * length;
+		memset(dw, 0, length * sizeof(float));
+		for (int h = 0; h < a.height; h++)
 			for (int k = 0; k < 3; k++) {
-				const float *x = a.padded + (n * (a.height + 2) + h + k) * row;
-				const float *dy = a.dy + (n * blocks * plane + h * a.width) * BLOCK;
+				const float *x = a.padded + ((size_t)n * (a.height + 2) + h + k) * row;
+				const float *dy = a.dy + ((size_t)n * blocks * plane + h * a.width) * BLOCK;
 				float *taps = dw + (size_t)k * image_taps * a.out;
-				int b = 0;
-				for (; b + gradient_blocks <= blocks; b += gradient_blocks)
-					image_row_gradient<gradient_blocks>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
-				if (b < blocks) image_row_gradient<1>(x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
+				for (int b = 0; b < blocks; b += gradient_blocks)
+					(b + gradient_blocks <= blocks ? image_row_gradient<gradient_blocks> : image_row_gradient<1>)(
+						x, dy + b * plane * BLOCK, plane, a.width, taps + b * BLOCK, a.out);
 			}
-			if (h + 1 < (size_t)a.height && i + 1 < end) continue;
-			for (size_t j = 0; j < length; j += BLOCK) {
-				store(total + j, load(total + j) + load(dw + j));
-				store(dw + j, vec{});
-			}
-		}
 	}
 	for (size_t i = 0; i < length; i += BLOCK) {
-		vec sum{};
-		for (int t = 0; t < a.threads; t++) sum += load(a.partial + 2 * t * length + i);
-		store(a.dw + i, sum);
+		vec halves[2] = {};
+		for (int n = 0; n < a.batch; n++) halves[n >= a.batch / 2] += load(of_images + n * length + i);
+		store(a.dw + i, halves[0] + halves[1]);
 	}
 	return NULL;
 }

@@ -7,9 +7,10 @@
 //
 // The same source, kernels_template.h, is compiled once for each instruction
 // set; a table holds the pointers. Each kernel takes a pointer to its arguments
-// and returns NULL, or the text of an error. Work is divided into `threads`
-// fixed parts, and sums over parts are taken in order, so that results do not
-// depend on timing.
+// and returns NULL, or the text of an error. Threads take pieces of the work as
+// they come to them. The pieces depend on the shape alone, and sums over them
+// are taken in order, so that results depend neither on timing nor on how many
+// threads there are.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,13 @@ struct layout_arguments {
 	int threads;
 };
 
+// Memory that operations share, since they run one after another; it grows to
+// what the largest needs.
+struct workspace {
+	float *data;
+	size_t length;
+};
+
 // y = pool(relu(scale·(x−mean)/√(variance+epsilon) + shift)) + skip, see
 // device.NormalizationSpec.
 struct normalization_arguments {
@@ -41,9 +49,10 @@ struct normalization_arguments {
 	// to whole blocks each.
 	float *mean, *inverse; // inverse is 1/√(variance+epsilon)
 	float *slope, *offset, *tilt, *constant; // coefficients of the pass under way
-	double *partial; // threads × channels × 2
-	// Such sums of x and x² by the convolution that made x; NULL: none.
+	// By the convolution that made x, the sums of a block of channels of x, then
+	// those of x², and so on; NULL: nobody has taken them.
 	const double *sums;
+	struct workspace *workspace;
 	int parameters;        // length of scale, shift and their gradients
 	int batch, height, width, channels;
 	int pool, relu;
@@ -106,23 +115,15 @@ struct add_arguments {
 	int threads;
 };
 
-// Memory that operations share, since they run one after another; it grows to
-// what the largest needs.
-struct workspace {
-	float *data;
-	size_t length;
-};
-
 // A 3×3 convolution, stride 1, padding 1, from a plain image with three
 // channels. Weights lie as height, width, in, out; `out` is padded to blocks.
 struct image_convolution_arguments {
 	const float *x;
 	const float *w, *dy;
 	float *y, *dw;
-	float *padded;  // see image_pad
-	float *partial; // threads × 2 × 27 × out
-	int pad;        // x has changed since it was last padded
-	double *sums;   // of y and y², see normalization_arguments
+	float *padded; // see image_pad
+	int pad;       // x has changed since it was last padded
+	double *sums;  // of y and y², see normalization_arguments
 	// For inference, as in winograd_arguments.
 	const float *slope, *offset;
 	struct workspace *workspace;

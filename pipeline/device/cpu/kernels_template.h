@@ -8,6 +8,7 @@
 #pragma GCC optimize("no-math-errno", "no-predictive-commoning")
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,14 +36,34 @@ inline float lanes(vec v) {
 	return sum;
 }
 
-// Sums over a channel block in double precision, of two things at once.
+// Sums over a block of channels of two things at once: of a piece of the work,
+// and of many.
+struct piece_sums {
+	vec first, second;
+};
 struct sums {
 	wide first, second;
 	void add(vec a, vec b) {
 		first += __builtin_convertvector(a, wide);
 		second += __builtin_convertvector(b, wide);
 	}
+	void add(const piece_sums &p) { add(p.first, p.second); }
+	void add(const sums &s) { first += s.first, second += s.second; }
 };
+
+// The sum over pieces, each `step` behind the one before: those before the
+// middle in order, those from it on, then both.
+template <typename Piece>
+sums total(const Piece *pieces, size_t step, size_t middle, size_t count) {
+	sums halves[2] = {};
+	for (size_t i = 0; i < count; i++) halves[i >= middle].add(pieces[i * step]);
+	halves[0].add(halves[1]);
+	return halves[0];
+}
+
+// How many of n small pieces a thread takes at a time: so few that the threads
+// end together, so many that taking them costs nothing.
+inline int grain(size_t n, int threads) { return 1 + n / (32 * threads); }
 
 // part's bounds when n items are divided among parts.
 inline size_t bound(size_t n, int part, int parts) { return n * part / parts; }

@@ -12,8 +12,8 @@ import (
 	"catdog/pipeline/device"
 )
 
-// An activation lies blocked. One with few channels, an image, can also lie
-// plain (batch, height, width, channels): uploads go there, the first layer
+// An activation lies blocked. One with up to three channels, an image, can also
+// lie plain (batch, height, width, channels): uploads go there, the first layer
 // reads it there, and other operations get a blocked copy made on demand.
 type activation struct {
 	device       *Device
@@ -38,7 +38,7 @@ func (a *activation) statistics() *C.double {
 }
 
 // isPlain says whether activations and weights of so many channels lie plain.
-func (d *Device) isPlain(channels int) bool { return channels < d.block/2 }
+func isPlain(channels int) bool { return channels <= 3 }
 
 func (d *Device) NewActivation(n, h, w, c int) (device.Activation, error) {
 	if n < 1 || h < 1 || w < 1 || c < 1 {
@@ -46,7 +46,7 @@ func (d *Device) NewActivation(n, h, w, c int) (device.Activation, error) {
 	}
 	a := &activation{device: d, n: n, h: h, w: w, c: c, blockedValid: true, plainValid: true}
 	var err error
-	if d.isPlain(c) {
+	if isPlain(c) {
 		a.plain, err = allocate[C.float](d, n*h*w*c)
 	} else {
 		a.blocked, err = allocate[C.float](d, a.blockedLen())

@@ -32,17 +32,13 @@ func (d *Device) NewNormalization(spec device.NormalizationSpec) (device.Normali
 	if err != nil {
 		return nil, fmt.Errorf("new normalization: %w", err)
 	}
-	partial, err := allocate[C.double](d, d.threads*channels*2)
-	if err != nil {
-		return nil, fmt.Errorf("new normalization: %w", err)
-	}
 	row := func(i int) *C.float {
 		return (*C.float)(unsafe.Add(unsafe.Pointer(statistics), 4*i*channels))
 	}
 	return &normalization{
 		device: d, spec: spec, height: spec.Height / spec.Pool, wide: spec.Width / spec.Pool,
 		arguments: C.struct_normalization_arguments{
-			mean: row(0), inverse: row(1), slope: row(2), offset: row(3), tilt: row(4), constant: row(5), partial: partial,
+			mean: row(0), inverse: row(1), slope: row(2), offset: row(3), tilt: row(4), constant: row(5), workspace: d.workspace,
 			parameters: C.int(channels),
 			batch:      C.int(spec.Batch), height: C.int(spec.Height), width: C.int(spec.Width), channels: C.int(spec.Channels),
 			pool: C.int(spec.Pool), relu: boolean(spec.ReLU),

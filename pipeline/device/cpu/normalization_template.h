@@ -5,63 +5,58 @@
 // Pixels whose sums are taken in float before they are added to a double.
 const size_t chunk = 4096;
 
-// Planes (one image's block of channels) of part t; sums[block] are set.
-#define FOR_PLANES_OF_PART(a, t, blocks, sum)                                       \
-	sums *sum = (sums *)(a).partial + (size_t)(t) * (blocks);                       \
-	memset(sum, 0, (blocks) * sizeof(sums));                                        \
-	const size_t planes = (size_t)(a).batch * (blocks);                             \
-	for (size_t p = bound(planes, t, (a).threads); p < bound(planes, (t) + 1, (a).threads); p++)
-
-// The sums over parts of channel c, in order.
-inline void total(const double *partial, int threads, int blocks, int c, double *first, double *second) {
-	*first = *second = 0;
-	for (int t = 0; t < threads; t++) {
-		const sums *s = (const sums *)partial + (size_t)t * blocks + c / BLOCK;
-		*first += s->first[c % BLOCK];
-		*second += s->second[c % BLOCK];
-	}
+// Sets sum to a plane's (one image's block of channels) sums, for each of them.
+template <typename Sum>
+void normalization_planes(const normalization_arguments &a, sums *planes, Sum sum) {
+	const int blocks = blocks_of(a.channels), count = a.batch * blocks;
+#pragma omp parallel for schedule(dynamic, grain(count, a.threads)) num_threads(a.threads)
+	for (int p = 0; p < count; p++) planes[p] = sum(p, p % blocks);
 }
 
-// The sums are of the distance from the channel's first value, so that a mean
-// much larger than the deviation does not drown it.
-void normalization_sums(const normalization_arguments &a) {
+// Room for the sums of all planes; NULL where there is no memory.
+sums *normalization_room(const normalization_arguments &a) {
+	return (sums *)reserve(a.workspace, (size_t)a.batch * blocks_of(a.channels) * sizeof(sums) / sizeof(float));
+}
+
+// The sums of a plane's pixels, and of their squares. They are of the distance
+// from the channel's first value, so that a mean much larger than the deviation
+// does not drown it.
+sums normalization_sums(const normalization_arguments &a, int p, int b) {
+	const size_t plane = (size_t)a.height * a.width;
+	const vec pivot = load(a.x + b * plane * BLOCK);
+	const float *x = a.x + p * plane * BLOCK;
+	sums sum{};
+	for (size_t from = 0; from < plane; from += chunk) {
+		const size_t to = plane - from < chunk ? plane : from + chunk;
+		vec s0{}, s1{}, s2{}, s3{}, q0{}, q1{}, q2{}, q3{};
+		size_t i = from;
+		for (; i + 4 <= to; i += 4) {
+			const float *at = x + i * BLOCK;
+			const vec v0 = load(at) - pivot, v1 = load(at + BLOCK) - pivot;
+			const vec v2 = load(at + 2 * BLOCK) - pivot, v3 = load(at + 3 * BLOCK) - pivot;
+			s0 += v0, s1 += v1, s2 += v2, s3 += v3;
+			q0 += v0 * v0, q1 += v1 * v1, q2 += v2 * v2, q3 += v3 * v3;
+		}
+		for (; i < to; i++) {
+			const vec v = load(x + i * BLOCK) - pivot;
+			s0 += v, q0 += v * v;
+		}
+		sum.add((s0 + s1) + (s2 + s3), (q0 + q1) + (q2 + q3));
+	}
+	return sum;
+}
+
+// Sets mean and inverse, and updates the running statistics. Without sums by a
+// convolution, planes has room for those of all planes.
+void normalization_statistics(const normalization_arguments &a, sums *planes) {
+	if (!a.sums) normalization_planes(a, planes, [&](int p, int b) { return normalization_sums(a, p, b); });
 	const int blocks = blocks_of(a.channels);
 	const size_t plane = (size_t)a.height * a.width;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int t = 0; t < a.threads; t++) {
-		FOR_PLANES_OF_PART(a, t, blocks, sum) {
-			const int b = p % blocks;
-			const vec pivot = load(a.x + b * plane * BLOCK);
-			const float *x = a.x + p * plane * BLOCK;
-			for (size_t from = 0; from < plane; from += chunk) {
-				const size_t to = plane - from < chunk ? plane : from + chunk;
-				vec s0{}, s1{}, s2{}, s3{}, q0{}, q1{}, q2{}, q3{};
-				size_t i = from;
-				for (; i + 4 <= to; i += 4) {
-					const float *at = x + i * BLOCK;
-					const vec v0 = load(at) - pivot, v1 = load(at + BLOCK) - pivot;
-					const vec v2 = load(at + 2 * BLOCK) - pivot, v3 = load(at + 3 * BLOCK) - pivot;
-					s0 += v0, s1 += v1, s2 += v2, s3 += v3;
-					q0 += v0 * v0, q1 += v1 * v1, q2 += v2 * v2, q3 += v3 * v3;
-				}
-				for (; i < to; i++) {
-					const vec v = load(x + i * BLOCK) - pivot;
-					s0 += v, q0 += v * v;
-				}
-				sum[b].add((s0 + s1) + (s2 + s3), (q0 + q1) + (q2 + q3));
-			}
-		}
-	}
-}
-
-// Sets mean and inverse, and updates the running statistics.
-void normalization_statistics(const normalization_arguments &a) {
-	if (!a.sums) normalization_sums(a);
-	const size_t plane = (size_t)a.height * a.width;
 	const double count = (double)a.batch * plane;
+	sums of_block;
 	for (int c = 0; c < a.channels; c++) {
-		double first, second;
-		total(a.sums ? a.sums : a.partial, a.threads, blocks_of(a.channels), c, &first, &second);
+		if (c % BLOCK == 0) of_block = a.sums ? ((const sums *)a.sums)[c / BLOCK] : total(planes + c / BLOCK, blocks, a.batch / 2, a.batch);
+		const double first = of_block.first[c % BLOCK], second = of_block.second[c % BLOCK];
 		const double shifted = first / count;
 		const double mean = a.sums ? shifted : shifted + a.x[c / BLOCK * plane * BLOCK + c % BLOCK];
 		const double spread = second / count - shifted * shifted;
@@ -89,7 +84,7 @@ void normalization_apply(const normalization_arguments &a) {
 	const int blocks = blocks_of(a.channels), pool = POOL ? POOL : a.pool;
 	const int rows = a.height / pool, columns = a.width / pool;
 	const size_t plane = (size_t)a.height * a.width, pooled = (size_t)rows * columns;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
+#pragma omp parallel for schedule(dynamic, grain(a.batch * blocks, a.threads)) num_threads(a.threads)
 	for (int p = 0; p < a.batch * blocks; p++) {
 		const int c = p % blocks * BLOCK;
 		const vec mean = load(a.mean + c), slope = load(a.slope + c), offset = load(a.offset + c);
@@ -118,8 +113,8 @@ void normalization_apply(const normalization_arguments &a) {
 	}
 }
 
-#define WITH_POOL(function, relu)                                                   \
-	(a.pool == 1 ? function<1, relu>(a) : a.pool == 2 ? function<2, relu>(a) : function<0, relu>(a))
+#define WITH_POOL(function, relu, ...)                                              \
+	(a.pool == 1 ? function<1, relu>(__VA_ARGS__) : a.pool == 2 ? function<2, relu>(__VA_ARGS__) : function<0, relu>(__VA_ARGS__))
 
 template <int POOL, bool RELU>
 void normalization_output(const normalization_arguments &a) {
@@ -131,9 +126,11 @@ void normalization_output(const normalization_arguments &a) {
 
 const char *normalization_forward(const void *arguments) {
 	const normalization_arguments a = *(const normalization_arguments *)arguments;
-	normalization_statistics(a);
+	sums *planes = a.sums ? NULL : normalization_room(a);
+	if (!a.sums && !planes) return "normalisation: out of memory";
+	normalization_statistics(a, planes);
 	normalization_coefficients(a);
-	a.relu ? WITH_POOL(normalization_output, true) : WITH_POOL(normalization_output, false);
+	a.relu ? WITH_POOL(normalization_output, true, a) : WITH_POOL(normalization_output, false, a);
 	return NULL;
 }
 
@@ -144,7 +141,7 @@ const char *normalization_infer(const void *arguments) {
 		a.inverse[c] = 1 / sqrt((double)a.running_variance[c] + a.epsilon);
 	}
 	normalization_coefficients(a);
-	a.relu ? WITH_POOL(normalization_output, true) : WITH_POOL(normalization_output, false);
+	a.relu ? WITH_POOL(normalization_output, true, a) : WITH_POOL(normalization_output, false, a);
 	return NULL;
 }
 
@@ -171,76 +168,80 @@ bool scales_divide(const normalization_arguments &a, int b) {
 	return true;
 }
 
-// Sets dshift = Σ g and dscale = Σ g·(x−mean)·inverse, where g is dy at the
-// elements that ReLU and pooling let through.
+// A plane's Σ g and Σ g·(x−mean), or Σ g·(y−shift) where scales_divide; g is dy
+// at the elements that ReLU and pooling let through.
 template <int POOL, bool RELU>
-void normalization_reduce(const normalization_arguments &a) {
-	const int blocks = blocks_of(a.channels), pool = POOL ? POOL : a.pool;
-	const int rows = a.height / pool, columns = a.width / pool;
-	const size_t plane = (size_t)a.height * a.width, pooled = (size_t)rows * columns;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int t = 0; t < a.threads; t++) {
-		FOR_PLANES_OF_PART(a, t, blocks, sum) {
-			const int b = p % blocks;
-			const vec mean = load(a.mean + b * BLOCK), slope = load(a.slope + b * BLOCK), offset = load(a.offset + b * BLOCK);
-			const float *x = a.x + p * plane * BLOCK, *y = a.y + p * pooled * BLOCK, *dy = a.dy + p * pooled * BLOCK;
-			const bool from_y = scales_divide(a, b);
-			for (size_t from = 0; from < pooled; from += chunk) {
-				const size_t to = pooled - from < chunk ? pooled : from + chunk;
-				vec s0{}, s1{}, q0{}, q1{};
-				size_t i = from;
-				if (POOL == 1) {
-					for (; i + 2 <= to; i += 2) {
-						const vec x0 = load(x + i * BLOCK) - mean, x1 = load(x + (i + 1) * BLOCK) - mean;
-						vec g0 = load(dy + i * BLOCK), g1 = load(dy + (i + 1) * BLOCK);
-						if (RELU) {
-							g0 = x0 * slope + offset > 0 ? g0 : vec{};
-							g1 = x1 * slope + offset > 0 ? g1 : vec{};
-						}
-						s0 += g0, s1 += g1, q0 += g0 * x0, q1 += g1 * x1;
-					}
-					for (; i < to; i++) {
-						const vec x0 = load(x + i * BLOCK) - mean;
-						vec g0 = load(dy + i * BLOCK);
-						if (RELU) g0 = x0 * slope + offset > 0 ? g0 : vec{};
-						s0 += g0, q0 += g0 * x0;
-					}
-				} else if (from_y) {
-					for (; i + 2 <= to; i += 2) {
-						const vec y0 = load(y + i * BLOCK), y1 = load(y + (i + 1) * BLOCK);
-						vec g0 = load(dy + i * BLOCK), g1 = load(dy + (i + 1) * BLOCK);
-						if (RELU) g0 = y0 > 0 ? g0 : vec{}, g1 = y1 > 0 ? g1 : vec{};
-						s0 += g0, s1 += g1, q0 += g0 * (y0 - offset), q1 += g1 * (y1 - offset);
-					}
-					for (; i < to; i++) {
-						const vec y0 = load(y + i * BLOCK);
-						vec g0 = load(dy + i * BLOCK);
-						if (RELU) g0 = y0 > 0 ? g0 : vec{};
-						s0 += g0, q0 += g0 * (y0 - offset);
-					}
-				} else {
-					for (; i < to; i++) {
-						const float *window = x + (i / columns * pool * a.width + i % columns * pool) * BLOCK;
-						vec at = load(window) - mean, best = at * slope + offset;
-						for (int j = 1; j < pool * pool; j++) {
-							const vec other = load(window + ((size_t)(j / pool) * a.width + j % pool) * BLOCK) - mean;
-							const vec value = other * slope + offset;
-							at = value > best ? other : at;
-							best = larger(value, best);
-						}
-						vec g0 = load(dy + i * BLOCK);
-						if (RELU) g0 = best > 0 ? g0 : vec{};
-						s0 += g0, q0 += g0 * at;
-					}
+sums normalization_gradient_sums(const normalization_arguments &a, int p, int b) {
+	const int pool = POOL ? POOL : a.pool, columns = a.width / pool;
+	const size_t plane = (size_t)a.height * a.width, pooled = (size_t)(a.height / pool) * columns;
+	const vec mean = load(a.mean + b * BLOCK), slope = load(a.slope + b * BLOCK), offset = load(a.offset + b * BLOCK);
+	const float *x = a.x + p * plane * BLOCK, *y = a.y + p * pooled * BLOCK, *dy = a.dy + p * pooled * BLOCK;
+	const bool from_y = scales_divide(a, b);
+	sums sum{};
+	for (size_t from = 0; from < pooled; from += chunk) {
+		const size_t to = pooled - from < chunk ? pooled : from + chunk;
+		vec s0{}, s1{}, q0{}, q1{};
+		size_t i = from;
+		if (POOL == 1) {
+			for (; i + 2 <= to; i += 2) {
+				const vec x0 = load(x + i * BLOCK) - mean, x1 = load(x + (i + 1) * BLOCK) - mean;
+				vec g0 = load(dy + i * BLOCK), g1 = load(dy + (i + 1) * BLOCK);
+				if (RELU) {
+					g0 = x0 * slope + offset > 0 ? g0 : vec{};
+					g1 = x1 * slope + offset > 0 ? g1 : vec{};
 				}
-				sum[b].add(s0 + s1, q0 + q1);
+				s0 += g0, s1 += g1, q0 += g0 * x0, q1 += g1 * x1;
+			}
+			for (; i < to; i++) {
+				const vec x0 = load(x + i * BLOCK) - mean;
+				vec g0 = load(dy + i * BLOCK);
+				if (RELU) g0 = x0 * slope + offset > 0 ? g0 : vec{};
+				s0 += g0, q0 += g0 * x0;
+			}
+		} else if (from_y) {
+			for (; i + 2 <= to; i += 2) {
+				const vec y0 = load(y + i * BLOCK), y1 = load(y + (i + 1) * BLOCK);
+				vec g0 = load(dy + i * BLOCK), g1 = load(dy + (i + 1) * BLOCK);
+				if (RELU) g0 = y0 > 0 ? g0 : vec{}, g1 = y1 > 0 ? g1 : vec{};
+				s0 += g0, s1 += g1, q0 += g0 * (y0 - offset), q1 += g1 * (y1 - offset);
+			}
+			for (; i < to; i++) {
+				const vec y0 = load(y + i * BLOCK);
+				vec g0 = load(dy + i * BLOCK);
+				if (RELU) g0 = y0 > 0 ? g0 : vec{};
+				s0 += g0, q0 += g0 * (y0 - offset);
+			}
+		} else {
+			for (; i < to; i++) {
+				const float *window = x + (i / columns * pool * a.width + i % columns * pool) * BLOCK;
+				vec at = load(window) - mean, best = at * slope + offset;
+				for (int j = 1; j < pool * pool; j++) {
+					const vec other = load(window + ((size_t)(j / pool) * a.width + j % pool) * BLOCK) - mean;
+					const vec value = other * slope + offset;
+					at = value > best ? other : at;
+					best = larger(value, best);
+				}
+				vec g0 = load(dy + i * BLOCK);
+				if (RELU) g0 = best > 0 ? g0 : vec{};
+				s0 += g0, q0 += g0 * at;
 			}
 		}
+		sum.add(s0 + s1, q0 + q1);
 	}
+	return sum;
+}
+
+// Sets dshift = Σ g and dscale = Σ g·(x−mean)·inverse.
+template <int POOL, bool RELU>
+void normalization_reduce(const normalization_arguments &a, sums *planes) {
+	normalization_planes(a, planes, [&](int p, int b) { return normalization_gradient_sums<POOL, RELU>(a, p, b); });
+	sums of_block;
 	for (int c = 0; c < a.parameters; c++) {
 		double first = 0, second = 0;
 		if (c < a.channels) {
-			total(a.partial, a.threads, blocks, c, &first, &second);
+			if (c % BLOCK == 0) of_block = total(planes + c / BLOCK, blocks_of(a.channels), a.batch / 2, a.batch);
+			first = of_block.first[c % BLOCK];
+			second = of_block.second[c % BLOCK];
 			second = scales_divide(a, c / BLOCK) ? second / a.scale[c] : second * a.inverse[c];
 		}
 		a.dshift[c] = first;
@@ -265,7 +266,7 @@ void normalization_input_gradient(const normalization_arguments &a) {
 	const int blocks = blocks_of(a.channels), pool = POOL ? POOL : a.pool;
 	const int rows = a.height / pool, columns = a.width / pool;
 	const size_t plane = (size_t)a.height * a.width, pooled = (size_t)rows * columns;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
+#pragma omp parallel for schedule(dynamic, grain(a.batch * blocks, a.threads)) num_threads(a.threads)
 	for (int p = 0; p < a.batch * blocks; p++) {
 		const int c = p % blocks * BLOCK;
 		const vec mean = load(a.mean + c), slope = load(a.slope + c), offset = load(a.offset + c);
@@ -328,9 +329,11 @@ void normalization_input_gradient(const normalization_arguments &a) {
 
 const char *normalization_backward(const void *arguments) {
 	const normalization_arguments a = *(const normalization_arguments *)arguments;
+	sums *planes = normalization_room(a);
+	if (!planes) return "normalisation: out of memory";
 	normalization_coefficients(a);
-	a.relu ? WITH_POOL(normalization_reduce, true) : WITH_POOL(normalization_reduce, false);
+	a.relu ? WITH_POOL(normalization_reduce, true, a, planes) : WITH_POOL(normalization_reduce, false, a, planes);
 	normalization_gradient_coefficients(a);
-	a.relu ? WITH_POOL(normalization_input_gradient, true) : WITH_POOL(normalization_input_gradient, false);
+	a.relu ? WITH_POOL(normalization_input_gradient, true, a) : WITH_POOL(normalization_input_gradient, false, a);
 	return NULL;
 }

@@ -1,11 +1,13 @@
 package cpu
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"catdog/pipeline/device"
+	"catdog/pipeline/device/cpu/isa"
 )
 
 // A stage is one operation of a training step, as the engine would call it.
@@ -29,12 +31,8 @@ type chain struct {
 
 const chainParameters = 4 << 20
 
-func newChain(b testing.TB, batch int) *chain {
-	d, err := New(Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c := &chain{b: b, d: d.(*Device), batch: batch, random: rand.New(rand.NewPCG(1, 2))}
+func newChain(b testing.TB, d *Device, batch int) *chain {
+	c := &chain{b: b, d: d, batch: batch, random: rand.New(rand.NewPCG(1, 2))}
 	c.vectors, c.gradients = must(d.NewVector(chainParameters))(b), must(d.NewVector(chainParameters))(b)
 	return c
 }
@@ -162,8 +160,8 @@ func (c *chain) finish(images device.Activation) []stage {
 
 // fourBlocks is the network conv 3×3, normalisation, ReLU, 2×2 pooling with
 // 32, 64, 128, 256 channels, dropout, dense.
-func fourBlocks(b testing.TB, batch int) (*chain, []stage) {
-	c := newChain(b, batch)
+func fourBlocks(b testing.TB, d *Device, batch int) (*chain, []stage) {
+	c := newChain(b, d, batch)
 	images := maps{value: must(c.d.NewActivation(batch, 64, 64, 3))(b)}
 	x := images
 	for i, channels := range []int{32, 64, 128, 256} {
@@ -175,8 +173,8 @@ func fourBlocks(b testing.TB, batch int) (*chain, []stage) {
 
 // residualNet is conv 32, pool, then three times conv, pool, residual block
 // with 64, 128, 256 channels, global maximum, dense.
-func residualNet(b testing.TB, batch int) (*chain, []stage) {
-	c := newChain(b, batch)
+func residualNet(b testing.TB, d *Device, batch int) (*chain, []stage) {
+	c := newChain(b, d, batch)
 	images := maps{value: must(c.d.NewActivation(batch, 64, 64, 3))(b)}
 	x := c.block("1", images, 32, 2, true, nil, nil)
 	for i, channels := range []int{64, 128, 256} {
@@ -203,9 +201,33 @@ func step(b testing.TB, all []stage) {
 	}
 }
 
-func benchmarkStep(b *testing.B, network func(testing.TB, int) (*chain, []stage), batch int) {
-	c, all := network(b, batch)
-	defer c.d.Close()
+// Neither timing nor the number of threads changes a digit of what is learnt.
+func TestStepsAreTheSameWithAnyThreads(t *testing.T) {
+	for name, network := range map[string]func(testing.TB, *Device, int) (*chain, []stage){"four blocks": fourBlocks, "residual": residualNet} {
+		for _, set := range sets() {
+			var first []float32
+			for _, threads := range []int{1, 2, 2, 3} {
+				c, all := network(t, openTest(t, threads, set), 5)
+				for range 2 {
+					step(t, all)
+				}
+				learnt := values(c.vectors.Slice(0, c.parameters))
+				if first == nil {
+					first = learnt
+				}
+				for i, v := range learnt {
+					if math.Float32bits(v) != math.Float32bits(first[i]) {
+						t.Errorf("%s, %s: with %d threads parameter %d is %g, with one %g", name, set, threads, i, v, first[i])
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+func benchmarkStep(b *testing.B, network func(testing.TB, *Device, int) (*chain, []stage), batch int) {
+	c, all := network(b, openTest(b, 0, isa.Detect()), batch)
 	for range 3 {
 		step(b, all)
 	}

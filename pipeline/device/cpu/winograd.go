@@ -14,50 +14,32 @@ import (
 )
 
 // winogradFits says whether our own kernels can compute a convolution.
-func (d *Device) winogradFits(s device.ConvolutionSpec) bool {
-	return s.Kernel == 3 && s.Stride == 1 && s.Padding == 1 && !d.isPlain(s.In)
+func winogradFits(s device.ConvolutionSpec) bool {
+	return s.Kernel == 3 && s.Stride == 1 && s.Padding == 1 && !isPlain(s.In)
 }
 
-// winogradPays says whether our own kernels are faster than oneDNN's direct
-// convolution of a shape. They do a quarter of its multiplications (more where
-// 4 does not divide height and width), but transform what they read and write
-// and, once a call, the weights. Measured beside oneDNN 3.2 on a Zen 4: 1.8 to
-// 2.7 times as fast with 32 channels and more, by AVX-512 as by AVX2; 0.9 to
-// 2 times with 16 channels or maps of 6×6; slower with fewer than 16 tiles or
-// maps of 5×5. Of maps with fewer than 3 pixels to a side oneDNN has but its
-// reference loops for the weights' gradient: 5 s where ours take 10 ms (2.6.3
+// narrow maps have a side of fewer than three pixels. oneDNN has but its
+// reference loops for their weights' gradient: 5 s where ours take 10 ms (2.6.3
 // on AVX2, 256 channels, 128 maps of 2×2).
-func winogradPays(s device.ConvolutionSpec) bool {
-	if narrow(s) {
-		return true
-	}
-	tiles := (s.Height + 3) / 4 * ((s.Width + 3) / 4)
-	return s.In >= 16 && s.Out >= 16 && 36*tiles*2 <= 9*s.Height*s.Width && s.Batch*tiles >= 16
-}
-
 func narrow(s device.ConvolutionSpec) bool { return min(s.Height, s.Width) < 3 }
 
 // chooseWinograd decides by the shape alone, so that Describe's words stand for
-// the choice. In bfloat16, which has eight binary digits, all but narrow maps are
-// direct: Winograd's transforms would cost two or three of them.
+// the choice. Our own kernels compute whatever they can: beside oneDNN's direct
+// convolutions they are up to 2.7 times as fast, and slower only where there
+// are so few tiles, fewer than 16, that neither takes a millisecond. In
+// bfloat16, which has eight binary digits, all but narrow maps are direct:
+// Winograd's transforms would cost two or three of them.
 func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
-	switch d.winograd {
-	case always:
-		return d.winogradFits(s)
-	case never:
-		return false
-	}
-	wanted := !d.bfloat16 && d.winograd == ours
-	return (wanted || narrow(s)) && d.winogradFits(s) && winogradPays(s)
+	all := d.winograd == ours && !d.bfloat16
+	return (all || narrow(s) && d.winograd != never) && winogradFits(s)
 }
 
 // winogradSource says whose Winograd convolutions a device uses.
 type winogradSource string
 
 const (
-	ours    winogradSource = "own winograd"      // where winogradPays
+	ours    winogradSource = isa.Winograd
 	oneDNNs winogradSource = "oneDNN's winograd" // where oneDNN has them and finds them best, to compare
-	always  winogradSource = "only winograd"     // wherever they fit, for tests
 	never   winogradSource = isa.Direct
 )
 
@@ -69,7 +51,7 @@ func (c *convolution) makeWinograd() error {
 		threads: C.int(d.threads),
 	}
 	if !s.Inference {
-		sums, err := allocate[C.double](d, 2*d.threads*roundUp(s.Out, device.Alignment))
+		sums, err := allocate[C.double](d, 2*roundUp(s.Out, device.Alignment))
 		if err != nil {
 			return err
 		}

@@ -103,6 +103,15 @@ inline __attribute__((always_inline)) void transform_both(Transform transform, A
 	}
 }
 
+// The numbers from begin on, before end.
+struct range {
+	size_t begin, end;
+
+	size_t count() const { return end - begin; }
+	// One of so many even parts.
+	range part(int number, int parts) const { return {begin + bound(count(), number, parts), begin + bound(count(), number + 1, parts)}; }
+};
+
 // Where a tile is; its outputs begin at row top, column left.
 struct tile_place {
 	size_t image;
@@ -117,6 +126,30 @@ struct tile_place {
 
 	static size_t count(const winograd_arguments &a) {
 		return (size_t)a.batch * ((a.height + tile - 1) / tile) * ((a.width + tile - 1) / tile);
+	}
+};
+
+// The tiles in blocks, which threads take. No block has tiles of both halves, so
+// that the weights' gradient can sum each half by itself.
+struct tile_blocks {
+	size_t all, middle;
+	int tiles;        // of a block, a multiple of rows; the last of a half has fewer
+	int first, count; // blocks of the first half, and of both
+
+	// At most `most` tiles a block, but at least rows.
+	tile_blocks(const winograd_arguments &a, size_t most, int rows) : all(tile_place::count(a)), middle(all / 2) {
+		if (most < (size_t)rows) most = rows;
+		const size_t half = all - middle, blocks = (half + most - 1) / most, even = (half + blocks - 1) / blocks;
+		tiles = (even + rows - 1) / rows * rows;
+		first = (middle + tiles - 1) / tiles;
+		count = first + (half + tiles - 1) / tiles;
+	}
+
+	// A block's tiles; none behind the last block.
+	range operator[](int block) const {
+		const size_t from = block < first ? (size_t)block * tiles : middle + (size_t)(block - first) * tiles;
+		const size_t end = block < first ? middle : all, begin = from < end ? from : end;
+		return {begin, end - begin < (size_t)tiles ? end : begin + tiles};
 	}
 };
 
@@ -148,30 +181,32 @@ template <bool WRITTEN>
 struct prefetcher {
 	const winograd_arguments &a;
 	const float *planes;
-	int per_image, first, count; // planes of an image, and which of them
-	size_t number, end;          // tiles
-	int rows;                    // of tiles, at each call
-	int plane = 0, row = 0;
+	int per_image; // planes
+	range blocks;  // of channels
+	range tiles;   // that are still to come
+	int rows;      // of tiles, at each call
+	size_t block;
+	int row = 0;
 
 	// Nothing is brought where planes is NULL. All is after so many calls.
-	prefetcher(const winograd_arguments &a, const float *planes, int per_image, int first, int count, size_t number, size_t end, size_t calls)
-		: a(a), planes(planes), per_image(per_image), first(first), count(count), number(number), end(planes ? end : number),
-		  rows(((end - number) * count * tile + calls - 1) / calls) {}
+	prefetcher(const winograd_arguments &a, const float *planes, int per_image, range blocks, range tiles, size_t calls)
+		: a(a), planes(planes), per_image(per_image), blocks(blocks), tiles(planes ? tiles : range{0, 0}),
+		  rows((tiles.count() * blocks.count() * tile + calls - 1) / calls), block(blocks.begin) {}
 
 	void operator()() {
 		const int line = 64 / sizeof(float);
-		for (int r = 0; r < rows && number < end; r++) {
-			const tile_place place(a, number);
-			const float *at = planes + (((place.image * per_image + first + plane) * a.height + place.top + row) * a.width + place.left) * BLOCK;
+		for (int r = 0; r < rows && tiles.begin < tiles.end; r++) {
+			const tile_place place(a, tiles.begin);
+			const float *at = planes + (((place.image * per_image + block) * a.height + place.top + row) * a.width + place.left) * BLOCK;
 			for (int i = 0; i < tile * BLOCK; i += line) {
 				if (WRITTEN) __builtin_prefetch(at + i, 1);
 				else __builtin_prefetch(at + i, 0, 2); // not into the smallest cache, which multiplying fills
 			}
 			if (++row < tile) continue;
 			row = 0;
-			if (++plane < count) continue;
-			plane = 0;
-			number++;
+			if (++block < blocks.end) continue;
+			block = blocks.begin;
+			tiles.begin++;
 		}
 	}
 };
@@ -180,14 +215,14 @@ struct prefetcher {
 // channel. A line more between elements keeps them in different cache sets.
 inline size_t element_stride(int blocks, int tiles) { return ((size_t)blocks * tiles + 1) * BLOCK; }
 
-// Transforms count tiles of x from number on.
-__attribute__((noinline)) void winograd_input(const winograd_arguments &a, const float *x, int blocks, size_t number, int count, float *v, int tiles) {
-	const size_t plane = (size_t)a.height * a.width * BLOCK, stride = element_stride(blocks, tiles);
-	for (int b = 0; b < blocks; b++) {
-		for (int t = 0; t < count; t++) {
-			const tile_place place(a, number + t);
-			const plane_rows<window> d(a, x + (place.image * blocks + b) * plane, place.top - 1, place.left - 1);
-			float *to = v + ((size_t)b * tiles + t) * BLOCK;
+// Transforms those blocks of channels of the tiles of x.
+__attribute__((noinline)) void winograd_input(const winograd_arguments &a, const float *x, int per_image, range blocks, range tiles, float *v, size_t stride, int room) {
+	const size_t plane = (size_t)a.height * a.width * BLOCK;
+	for (size_t b = blocks.begin; b < blocks.end; b++) {
+		for (size_t t = tiles.begin; t < tiles.end; t++) {
+			const tile_place place(a, t);
+			const plane_rows<window> d(a, x + (place.image * per_image + b) * plane, place.top - 1, place.left - 1);
+			float *to = v + ((b - blocks.begin) * room + (t - tiles.begin)) * BLOCK;
 			transform_both<window, window>(
 				transform_input, [&](int i, int j) { return d.at(i, j); },
 				[&](int i, int j, vec value) { store(to + (i * window + j) * stride, value); });
@@ -196,13 +231,13 @@ __attribute__((noinline)) void winograd_input(const winograd_arguments &a, const
 }
 
 // The same for the output's gradient.
-__attribute__((noinline)) void winograd_output_gradient(const winograd_arguments &a, const float *dy, int blocks, size_t number, int count, float *z, int tiles) {
-	const size_t plane = (size_t)a.height * a.width * BLOCK, stride = element_stride(blocks, tiles);
-	for (int b = 0; b < blocks; b++) {
-		for (int t = 0; t < count; t++) {
-			const tile_place place(a, number + t);
-			const plane_rows<tile> d(a, dy + (place.image * blocks + b) * plane, place.top, place.left);
-			float *to = z + ((size_t)b * tiles + t) * BLOCK;
+__attribute__((noinline)) void winograd_output_gradient(const winograd_arguments &a, const float *dy, int per_image, range blocks, range tiles, float *z, size_t stride, int room) {
+	const size_t plane = (size_t)a.height * a.width * BLOCK;
+	for (size_t b = blocks.begin; b < blocks.end; b++) {
+		for (size_t t = tiles.begin; t < tiles.end; t++) {
+			const tile_place place(a, t);
+			const plane_rows<tile> d(a, dy + (place.image * per_image + b) * plane, place.top, place.left);
+			float *to = z + ((b - blocks.begin) * room + (t - tiles.begin)) * BLOCK;
 			transform_both<tile, window>(
 				transform_output_gradient, [&](int i, int j) { return d.at(i, j); },
 				[&](int i, int j, vec value) { store(to + (i * window + j) * stride, value); });
@@ -223,7 +258,7 @@ inline int columns_of(int group, int outs) { return outs - group * tile_columns 
 // convolves the output's with weights rotated by 180°, in and out exchanged.
 void winograd_weights(const winograd_arguments &a, int ins, int outs, float *u) {
 	const size_t area = BLOCK * BLOCK;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
+#pragma omp parallel for schedule(dynamic, grain(ins * outs, a.threads)) num_threads(a.threads)
 	for (int pair = 0; pair < ins * outs; pair++) {
 		const int out = pair / ins, in = pair % ins, group = out / tile_columns, columns = columns_of(group, outs);
 		alignas(64) float turned[9 * BLOCK * BLOCK];
@@ -298,15 +333,15 @@ inline void winograd_tile(const winograd_arguments &a, const float *m, size_t st
 		});
 }
 
-// The products of tiles and weights of one block of output channels: count
-// tiles from number on, the first tile's first element at m, the next tile's
-// `step` floats and the next element's `stride` floats behind.
+// The products of tiles and weights of one block of output channels: the first
+// tile's first element at m, the next tile's `step` floats and the next
+// element's `stride` floats behind.
 struct winograd_products {
-	int thread, block;
-	size_t number;
-	int count;
+	int block;
+	range tiles;
 	const float *m;
 	size_t step, stride;
+	piece_sums *sums; // of the output, to be set; NULL: not wanted
 };
 
 // Makes the output of products, and its sums: of a block in float32, so that
@@ -316,13 +351,13 @@ struct winograd_products {
 void winograd_output(const winograd_arguments &a, int outs, const winograd_products &p) {
 	const size_t plane = (size_t)a.height * a.width * BLOCK;
 	vec first{}, second{};
-	for (int t = 0; t < p.count; t++) {
-		const tile_place place(a, p.number + t);
+	for (size_t t = p.tiles.begin; t < p.tiles.end; t++) {
+		const tile_place place(a, t);
 		const size_t offset = (place.image * outs + p.block) * plane + ((size_t)place.top * a.width + place.left) * BLOCK;
 		const int rows = a.height - place.top, width = a.width - place.left;
-		(rows >= tile && width >= tile ? winograd_tile<true> : winograd_tile<false>)(a, p.m + t * p.step, p.stride, offset, rows, width, first, second);
+		(rows >= tile && width >= tile ? winograd_tile<true> : winograd_tile<false>)(a, p.m + (t - p.tiles.begin) * p.step, p.stride, offset, rows, width, first, second);
 	}
-	if (a.sums) ((sums *)a.sums)[(size_t)p.thread * outs + p.block].add(first, second);
+	if (p.sums) *p.sums = {first, second};
 }
 
 // Makes what the normalisation, ReLU, pooling and skip connection behind the
@@ -332,11 +367,11 @@ void winograd_folded_output(const winograd_arguments &a, int outs, const winogra
 	const int height = a.height / POOL, width = a.width / POOL;
 	const size_t plane = (size_t)height * width * BLOCK;
 	const vec offset = load(a.offset + p.block * BLOCK);
-	for (int t = 0; t < p.count; t++) {
-		const tile_place place(a, p.number + t);
+	for (size_t t = p.tiles.begin; t < p.tiles.end; t++) {
+		const tile_place place(a, t);
 		const int top = place.top / POOL, left = place.left / POOL;
 		const size_t at = (place.image * outs + p.block) * plane + ((size_t)top * width + left) * BLOCK;
-		const float *m = p.m + t * p.step, *skip = a.addend ? a.addend + at : NULL;
+		const float *m = p.m + (t - p.tiles.begin) * p.step, *skip = a.addend ? a.addend + at : NULL;
 		float *y = a.y + at;
 		vec whole[tile][tile];
 		transform_both<window, tile>(
@@ -358,14 +393,6 @@ void winograd_folded_output(const winograd_arguments &a, int outs, const winogra
 	}
 }
 
-// The shape of the work: how a part of the tiles is divided into blocks of at
-// most `most`, a multiple of rows.
-inline int tiles_of_block(size_t part, size_t most, int rows) {
-	if (most < (size_t)rows) most = rows;
-	const size_t blocks = (part + most - 1) / most, even = blocks ? (part + blocks - 1) / blocks : 1;
-	return (even + rows - 1) / rows * rows;
-}
-
 // What a block's transformed inputs and its products may take, in floats, so
 // that they stay in a core's own cache beside weights and what is prefetched:
 // that is 512 KiB and more. The statistics' sums are taken block by block, so
@@ -385,41 +412,47 @@ inline size_t gradient_tiles(int ins, int outs) {
 template <typename Finish>
 const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
-	const size_t count = tile_place::count(a), part = (count + a.threads - 1) / a.threads;
-	const int tiles = tiles_of_block(part, convolution_tiles(ins), tile_rows);
-	const size_t v_stride = element_stride(ins, tiles), m_stride = element_stride(tile_columns, tiles);
-	const size_t u_length = a.u ? 0 : (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + m_stride);
-	float *work = reserve(a.workspace, u_length + a.threads * own), *u = a.u ? a.u : work;
+	const tile_blocks blocks(a, convolution_tiles(ins), tile_rows);
+	// Where there are twice as many threads as blocks, two transform the same one,
+	// for half of the outputs each, and so on.
+	const int most = a.threads / blocks.count, shares = most < 1 ? 1 : most < groups ? most : groups;
+	const int tiles = blocks.tiles;
+	const size_t v_stride = element_stride(ins, tiles), m_stride = element_stride(tile_columns, tiles), own = elements * (v_stride + m_stride);
+	const size_t u_length = a.u ? 0 : (size_t)elements * ins * outs * BLOCK * BLOCK;
+	const size_t sums_length = a.sums ? (size_t)blocks.count * outs * sizeof(piece_sums) / sizeof(float) : 0;
+	float *work = reserve(a.workspace, u_length + sums_length + a.threads * own), *u = a.u ? a.u : work;
 	if (!work) return "winograd convolution: out of memory";
+	piece_sums *of_blocks = (piece_sums *)(work + u_length);
 	if (!a.u) winograd_weights(a, ins, outs, u);
-	if (a.sums) memset(a.sums, 0, (size_t)a.threads * outs * sizeof(sums));
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int thread = 0; thread < a.threads; thread++) {
-		float *v = work + u_length + thread * own, *m = v + elements * v_stride;
-		const size_t end = bound(count, thread + 1, a.threads);
-		for (size_t number = bound(count, thread, a.threads); number < end; number += tiles) {
-			const int present = end - number < (size_t)tiles ? end - number : tiles;
-			winograd_input(a, a.x, ins, number, present, v, tiles);
-			const size_t next = number + present, next_end = end - next < (size_t)tiles ? end : next + tiles;
-			const size_t calls = (size_t)elements * ((present + tile_rows - 1) / tile_rows);
-			prefetcher<false> fetch_inputs(a, a.x, ins, 0, ins, next, next_end, calls * groups);
-			for (int group = 0; group < groups; group++) {
-				const int columns = columns_of(group, outs);
-				prefetcher<true> fetch_outputs(a, a.pool > 1 ? NULL : a.y, outs, group * tile_columns, columns, number, next, calls);
-				for (int e = 0; e < elements; e++) {
-					const float *weights = weights_of(u, ins, group, columns, e);
-					for (int t = 0; t < present; t += tile_rows) {
-						fetch_inputs();
-						fetch_outputs();
-						(columns == 1 ? winograd_multiply<1> : winograd_multiply<tile_columns>)(
-							v + e * v_stride + t * BLOCK, (size_t)tiles * BLOCK, weights, ins, m + e * m_stride + t * columns * BLOCK);
-					}
+#pragma omp parallel for schedule(dynamic) num_threads(a.threads)
+	for (int piece = 0; piece < blocks.count * shares; piece++) {
+		float *v = work + u_length + sums_length + omp_get_thread_num() * own, *m = v + elements * v_stride;
+		const int block = piece / shares;
+		const range present = blocks[block], mine = range{0, (size_t)groups}.part(piece % shares, shares);
+		winograd_input(a, a.x, ins, {0, (size_t)ins}, present, v, v_stride, tiles);
+		// Threads take pieces in turn, so that the next is most likely this one.
+		const range next = blocks[(piece + a.threads) / shares];
+		const size_t calls = (size_t)elements * ((present.count() + tile_rows - 1) / tile_rows);
+		prefetcher<false> fetch_inputs(a, a.x, ins, {0, (size_t)ins}, next, calls * mine.count());
+		for (int group = mine.begin; group < (int)mine.end; group++) {
+			const int columns = columns_of(group, outs), first = group * tile_columns;
+			prefetcher<true> fetch_outputs(a, a.pool > 1 ? NULL : a.y, outs, {(size_t)first, (size_t)first + columns}, present, calls);
+			for (int e = 0; e < elements; e++) {
+				const float *weights = weights_of(u, ins, group, columns, e);
+				for (size_t t = 0; t < present.count(); t += tile_rows) {
+					fetch_inputs();
+					fetch_outputs();
+					(columns == 1 ? winograd_multiply<1> : winograd_multiply<tile_columns>)(
+						v + e * v_stride + t * BLOCK, (size_t)tiles * BLOCK, weights, ins, m + e * m_stride + t * columns * BLOCK);
 				}
-				for (int c = 0; c < columns; c++)
-					finish(a, outs, {thread, group * tile_columns + c, number, present, m + c * BLOCK, (size_t)columns * BLOCK, m_stride});
+			}
+			for (int c = 0; c < columns; c++) {
+				piece_sums *sums = a.sums ? of_blocks + (size_t)block * outs + first + c : NULL;
+				finish(a, outs, {first + c, present, m + c * BLOCK, (size_t)columns * BLOCK, m_stride, sums});
 			}
 		}
 	}
+	for (int out = 0; a.sums && out < outs; out++) ((sums *)a.sums)[out] = total(of_blocks + out, outs, blocks.first, blocks.count);
 	return NULL;
 }
 
@@ -464,10 +497,10 @@ __attribute__((noinline)) void winograd_accumulate(const float *v, const float *
 		}
 }
 
-// dw = Gᵀ·(Σ of the threads' u)·G
-void winograd_weights_gradient(const winograd_arguments &a, int ins, int outs, float *u, size_t u_length) {
+// dw = Gᵀ·(Σ of the sums' u)·G
+void winograd_weights_gradient(const winograd_arguments &a, int ins, int outs, float *u, size_t u_length, int sums) {
 	const size_t area = BLOCK * BLOCK;
-#pragma omp parallel for schedule(static) num_threads(a.threads)
+#pragma omp parallel for schedule(dynamic, grain(ins * outs, a.threads)) num_threads(a.threads)
 	for (int pair = 0; pair < ins * outs; pair++) {
 		const int out = pair / ins, in = pair % ins, group = out / tile_columns, columns = columns_of(group, outs);
 		const size_t stride = (size_t)columns * ins * area;
@@ -479,49 +512,79 @@ void winograd_weights_gradient(const winograd_arguments &a, int ins, int outs, f
 				[&](int k, int j) {
 					const float *at = from + (k * window + j) * stride;
 					vec total = load(at);
-					for (int thread = 1; thread < a.threads; thread++) total += load(at + thread * u_length);
+					for (int i = 1; i < sums; i++) total += load(at + i * u_length);
 					return total;
 				},
 				[&](int k, int j, vec value) { store(dw + (k * 3 + j) * area, value); });
 	}
 }
 
+// The weights' gradient in pieces, which threads take: sums over tiles, each for
+// ranges of input and of output channels. A piece transforms what its ranges
+// need, so that inputs are transformed once for each range of outputs, and the
+// other way round.
+struct gradient_pieces {
+	int sums, ins, outs;
+
+	// ins blocks and groups of blocks are divided so that the busiest thread has
+	// least to do; a product of two blocks costs about as much as transforming both.
+	gradient_pieces(int threads, int sums, int ins, int groups) : sums(sums) {
+		const auto parts = [](int n, int of) { return (n + of - 1) / of; };
+		long least = 0;
+		for (int i = 1; i <= ins; i++)
+			for (int o = 1; o <= groups; o++) {
+				const long rows = parts(ins, i), columns = parts(groups, o) * tile_columns;
+				const long cost = parts(sums * i * o, threads) * (2 * rows * columns + rows + columns);
+				if (least && cost >= least) continue;
+				least = cost;
+				this->ins = i;
+				this->outs = o;
+			}
+	}
+
+	int count() const { return sums * ins * outs; }
+};
+
 const char *winograd_backward_weights(const void *arguments) {
 	const winograd_arguments a = *(const winograd_arguments *)arguments;
 	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
-	const size_t count = tile_place::count(a), part = (count + a.threads - 1) / a.threads;
-	const int tiles = tiles_of_block(part, gradient_tiles(ins, outs), 1);
-	const size_t v_stride = element_stride(ins, tiles), z_stride = element_stride(outs, tiles);
+	const tile_blocks blocks(a, gradient_tiles(ins, outs), 1);
+	// One sum over two blocks is the same as the sum of each of them.
+	const gradient_pieces pieces(a.threads, blocks.count > 2 ? 2 : 1, ins, groups);
+	const int tiles = blocks.tiles;
+	const size_t v_stride = element_stride((ins + pieces.ins - 1) / pieces.ins, tiles);
+	const size_t z_stride = element_stride((groups + pieces.outs - 1) / pieces.outs * tile_columns, tiles);
 	const size_t u_length = (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + z_stride);
-	float *all = reserve(a.workspace, a.threads * (u_length + own));
+	float *all = reserve(a.workspace, pieces.sums * u_length + a.threads * own);
 	if (!all) return "winograd convolution: out of memory";
-#pragma omp parallel for schedule(static) num_threads(a.threads)
-	for (int thread = 0; thread < a.threads; thread++) {
-		float *u = all + thread * u_length, *v = all + a.threads * u_length + thread * own, *z = v + elements * v_stride;
-		const size_t begin = bound(count, thread, a.threads), end = bound(count, thread + 1, a.threads);
-		if (begin == end) memset(u, 0, u_length * sizeof(float));
-		for (size_t number = begin; number < end; number += tiles) {
-			const int present = end - number < (size_t)tiles ? end - number : tiles;
-			winograd_input(a, a.x, ins, number, present, v, tiles);
-			winograd_output_gradient(a, a.dy, outs, number, present, z, tiles);
-			const size_t next = number + present, next_end = end - next < (size_t)tiles ? end : next + tiles;
-			const size_t calls = (size_t)elements * groups * ins * BLOCK / gradient_rows;
-			prefetcher<false> fetch_inputs(a, a.x, ins, 0, ins, next, next_end, calls);
-			prefetcher<false> fetch_gradients(a, a.dy, outs, 0, outs, next, next_end, calls);
+#pragma omp parallel for schedule(dynamic) num_threads(a.threads)
+	for (int piece = 0; piece < pieces.count(); piece++) {
+		const int sum = piece % pieces.sums, part = piece / pieces.sums;
+		const range in = range{0, (size_t)ins}.part(part % pieces.ins, pieces.ins), group = range{0, (size_t)groups}.part(part / pieces.ins, pieces.outs);
+		const range out = {group.begin * tile_columns, group.end * tile_columns < (size_t)outs ? group.end * tile_columns : outs};
+		float *u = all + sum * u_length, *v = all + pieces.sums * u_length + omp_get_thread_num() * own, *z = v + elements * v_stride;
+		const int begin = sum ? blocks.first : 0, end = sum + 1 < pieces.sums ? blocks.first : blocks.count;
+		for (int block = begin; block < end; block++) {
+			const range present = blocks[block], next = block + 1 < end ? blocks[block + 1] : range{0, 0};
+			winograd_input(a, a.x, ins, in, present, v, v_stride, tiles);
+			winograd_output_gradient(a, a.dy, outs, out, present, z, z_stride, tiles);
+			const size_t calls = (size_t)elements * group.count() * in.count() * BLOCK / gradient_rows;
+			prefetcher<false> fetch_inputs(a, a.x, ins, in, next, calls);
+			prefetcher<false> fetch_gradients(a, a.dy, outs, out, next, calls);
 			for (int e = 0; e < elements; e++)
-				for (int group = 0; group < groups; group++) {
-					const int columns = columns_of(group, outs);
-					float *to = weights_of(u, ins, group, columns, e);
-					for (int in = 0; in < ins * BLOCK; in += gradient_rows) {
+				for (int g = group.begin; g < (int)group.end; g++) {
+					const int columns = columns_of(g, outs);
+					float *to = weights_of(u, ins, g, columns, e) + in.begin * BLOCK * columns * BLOCK;
+					for (size_t i = 0; i < in.count() * BLOCK; i += gradient_rows) {
 						fetch_inputs();
 						fetch_gradients();
 						(columns == 1 ? winograd_accumulate<1> : winograd_accumulate<tile_columns>)(
-							v + e * v_stride + (size_t)in / BLOCK * tiles * BLOCK + in % BLOCK, z + e * z_stride + (size_t)group * tile_columns * tiles * BLOCK,
-							(size_t)tiles * BLOCK, present, number == begin, to + (size_t)in * columns * BLOCK);
+							v + e * v_stride + i / BLOCK * tiles * BLOCK + i % BLOCK, z + e * z_stride + (g - group.begin) * tile_columns * tiles * BLOCK,
+							(size_t)tiles * BLOCK, present.count(), block == begin, to + i * columns * BLOCK);
 					}
 				}
 		}
 	}
-	winograd_weights_gradient(a, ins, outs, all, u_length);
+	winograd_weights_gradient(a, ins, outs, all, u_length, pieces.sums);
 	return NULL;
 }

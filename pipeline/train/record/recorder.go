@@ -19,7 +19,10 @@ import (
 // Options fix a Recorder.
 type Options struct {
 	Folder string // where the files go; it must exist
-	Device string // what computes, for runtime.json
+	// What computes, and with how many threads of the processor (0: it is not the
+	// processor), for runtime.json.
+	Device  string
+	Threads int
 	// Best is called when the epoch just added is the best so far, to keep its
 	// model. May be nil.
 	Best func(Row) error

@@ -69,7 +69,7 @@ func (r *Recorder) Accelerated(a Accelerator) error {
 }
 
 func (r *Recorder) writeRuntime() error {
-	content, err := encodeRuntime(r.options.Device, r.accelerator, r.state.Times)
+	content, err := encodeRuntime(r.options, r.accelerator, r.state.Times)
 	if err != nil {
 		return fmt.Errorf("record runtime.json: %w", err)
 	}
@@ -79,6 +79,7 @@ func (r *Recorder) writeRuntime() error {
 // runtimeFile is the content of runtime.json.
 type runtimeFile struct {
 	Device          string            `json:"device"`
+	Threads         int               `json:"threads,omitempty"`
 	ImagesPerSecond float64           `json:"images_per_second"` // images / (data_wait + step)
 	DataWaitShare   float64           `json:"data_wait_share"`   // data_wait / (data_wait + step)
 	PeakMemoryBytes int64             `json:"peak_memory_bytes"` // of the whole process, 0 where unknown
@@ -94,8 +95,8 @@ type epochFile struct {
 }
 
 // encodeRuntime is runtime.json; its seconds are rounded to milliseconds.
-func encodeRuntime(device string, gpu *Accelerator, epochs []EpochTime) ([]byte, error) {
-	file := runtimeFile{Device: device, GPU: gpu, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
+func encodeRuntime(options Options, gpu *Accelerator, epochs []EpochTime) ([]byte, error) {
+	file := runtimeFile{Device: options.Device, Threads: options.Threads, GPU: gpu, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
 	images := 0
 	for _, epoch := range epochs {
 		images += epoch.Images

@@ -58,14 +58,21 @@ func Precision(asked string) string {
 	return "float32"
 }
 
-// Direct is train.convolution's value for convolutions without Winograd's
-// algorithm.
-const Direct = "direct"
+// The values of train.convolution: by our own kernels of Winograd's algorithm, or
+// without that algorithm, which is oneDNN's work, as is bfloat16.
+const (
+	Winograd = "winograd"
+	Direct   = "direct"
+)
 
-// Describe names what decides the results' bits, oneDNN apart.
+// Describe names what decides the results' bits, oneDNN's version apart: of our
+// own kernels the instruction set alone, of oneDNN the number of threads too.
 func (s Set) Describe(threads int, precision, convolution string) string {
-	if convolution == Direct {
-		precision += " " + Direct
+	switch {
+	case convolution != Winograd:
+		precision += " " + convolution
+	case precision != BFloat16:
+		return fmt.Sprintf("cpu %s %s", precision, s)
 	}
 	return fmt.Sprintf("cpu %s %s threads=%d", precision, s, Threads(threads))
 }

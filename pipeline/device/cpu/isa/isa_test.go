@@ -20,9 +20,13 @@ func TestPrecision(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	for convolution, want := range map[string]string{"winograd": "cpu float32 avx2 threads=3", "direct": "cpu float32 direct avx2 threads=3"} {
-		if got := AVX2.Describe(3, "float32", convolution); got != want {
-			t.Errorf("Describe: %q", got)
+	for asked, want := range map[[2]string]string{
+		{"float32", Winograd}: "cpu float32 avx2",
+		{"float32", Direct}:   "cpu float32 direct avx2 threads=3",
+		{BFloat16, Winograd}:  "cpu bfloat16 avx2 threads=3",
+	} {
+		if got := AVX2.Describe(3, asked[0], asked[1]); got != want {
+			t.Errorf("Describe(%s) = %q, want %q", asked, got, want)
 		}
 	}
 	if Threads(0) != runtime.NumCPU() {
