@@ -179,7 +179,7 @@ var rows = []row{
 	}, scratch: true},
 	{name: "another number of threads", change: func(t *testing.T, p *Project) { set(t, p, "train.threads", "2") }, want: []string{
 		"report runs: train.threads 1 → 2",
-	}},
+	}, scratch: true},
 	{name: "other convolutions", change: func(t *testing.T, p *Project) { set(t, p, "train.convolution", "direct") }, want: []string{
 		"train runs: engine cpu float32 …", "evaluate runs: engine cpu float32 …", `report runs: train.convolution "winograd" → "direct"; train's output changed…`,
 	}},
