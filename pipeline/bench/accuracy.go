@@ -23,7 +23,7 @@ import (
 var accuracyPart = part{
 	name: "accuracy", title: "Accuracy against time",
 	about: "Minutes of training, validation and checkpoints included, until the validation split is told right to so many per cent for the first time, " +
-		"by the current model of `DATASET` and each `EXPERIMENT` as its own history.csv and runtime.json say, if the CPU made it. " +
+		"by the current model of `DATASET` and each `EXPERIMENT` as its own history.csv and runtime.json say, if this CPU made it with all its cores. " +
 		"The peer trains the same network from the same pack with the same schedule, optimiser, moving average and augmentation, channels-last, compiled where a few steps are faster so, " +
 		"for its first two epochs; from there on it is taken to need as many epochs as ours, each as long as those two, validation left out. Ours is as fast as the machine was on the day of the training, the peer as it is now. " +
 		"`make bench ONLY=accuracy DATASET=dogs-vs-cats EXPERIMENT=\"64px-fast 64px\"` measures two.",
@@ -159,7 +159,7 @@ func currentTraining(experiment string) (*training, error) {
 		return nil, err
 	}
 	if run.threads != runtime.NumCPU() {
-		return nil, fmt.Errorf("%w: %s was trained with %d threads, here are %d processors", errNothingToShow, run.name, run.threads, runtime.NumCPU())
+		return nil, fmt.Errorf("%w: %s was trained with %d threads, here are %d processors; without %s, make trains it anew", errNothingToShow, run.name, run.threads, runtime.NumCPU(), run.folder)
 	}
 	return run, nil
 }

@@ -33,7 +33,8 @@ type Vector interface {
 // whose libraries keep state by thread runs its work on a thread of its own.
 type Device interface {
 	// Describe names what decides the results' bits: device, precision,
-	// instruction set, thread count, library versions.
+	// instruction set, and numbers of threads and versions of libraries where
+	// they do.
 	Describe() string
 	NewActivation(n, h, w, c int) (Activation, error)
 	// NewVector returns zeros. Offsets that are multiples of Alignment may be

@@ -77,7 +77,7 @@ const (
 )
 
 // EngineKeys are the keys of section train of which only what they come to on a
-// machine counts: the engine's name says that.
+// machine counts, as far as it changes a digit: the engine's name says that.
 var EngineKeys = []string{"device", "precision", "convolution", "threads"}
 
 // Network describes the layers.

@@ -21,7 +21,7 @@ func (f *findings) writeParameters(d *document, job *stage.Job) {
 	}
 	d.folded("All parameters", func() { d.block("yaml", text) })
 	if !f.missing(d, "train", "hyperparameters.json") {
-		d.paragraph("The training was computed by %s, which is what %s came to.", code(f.engine.Device), listOf(engineKeys(), "and"))
+		d.paragraph("The training was computed by %s: what %s came to, as far as that changes a digit.", code(f.engine.Device), listOf(engineKeys(), "and"))
 	}
 }
 

@@ -34,13 +34,13 @@ func TestEngineIsTheGPUOrSaysWhyNot(t *testing.T) {
 			asked, opened = true, open
 			return "gpu x", test.answer
 		}
-		got, why := describeEngine(params.Train{Device: test.device, Precision: "auto", Threads: 1}, test.computes)
+		got, why := describeEngine(params.Train{Device: test.device, Precision: "auto", Convolution: "winograd"}, test.computes)
 		if !strings.HasPrefix(got, test.want) || asked != test.asked || opened != test.opened || why != test.answer && test.asked {
 			t.Errorf("%+v: %q (%v), asked %t, opened %t", test, got, why, asked, opened)
 		}
 	}
 	describeGPU = nil
-	if got, why := describeEngine(params.Train{Device: "auto", Precision: "auto"}, true); !strings.HasPrefix(got, processor) || why != nil {
+	if got, why := describeEngine(params.Train{Device: "auto", Precision: "auto", Convolution: "winograd"}, true); !strings.HasPrefix(got, processor) || why != nil {
 		t.Errorf("without the tag gpu: %q (%v)", got, why)
 	}
 }

@@ -19,8 +19,8 @@ type Job struct {
 	// train, which finds there what it left when it was killed.
 	Folder string
 
-	// Engine names what computes (device, precision, instruction set, threads)
-	// for stages whose bytes depend on it, else "".
+	// Engine names what computes (device, precision, instruction set, threads
+	// where they matter) for stages whose bytes depend on it, else "".
 	Engine string
 
 	// Raw is the folder of raw photos, Photos the files in it with their

@@ -224,7 +224,7 @@ func printParameters(_ []string, out io.Writer) error {
 		}
 	}
 	if found[0].Engine != "" {
-		fmt.Fprintf(&text, "# train.device, precision, convolution and threads: those of the engine %s\n", found[0].Engine)
+		fmt.Fprintf(&text, "# train.device, precision, convolution and threads: whatever comes to the engine %s\n", found[0].Engine)
 	}
 	_, err = out.Write(bytes.ReplaceAll(text.Bytes(), []byte("---\n"), nil))
 	return err

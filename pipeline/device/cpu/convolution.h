@@ -27,7 +27,7 @@ struct convolution_new_arguments {
 	int batch, height, width, in, out, kernel, stride, padding;
 	int block;
 	int input_gradient, inference;
-	// The first layer's image: x is plain, and weights lie as height, width,
+	// x has up to three channels and is plain, and weights lie as height, width,
 	// in, out padded to blocks.
 	int plain;
 	int direct; // without Winograd's algorithm

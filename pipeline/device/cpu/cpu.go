@@ -1,7 +1,9 @@
-// Package cpu computes a network's operations on the processor: 3×3 convolutions
-// by Winograd's algorithm in kernels of its own, other ones, and all in bfloat16
-// or without that algorithm, by oneDNN, everything else by kernels of its own
-// that go through memory once.
+// Package cpu computes a network's operations on the processor: a first 3×3
+// convolution, of an image, directly, and the following ones by Winograd's
+// algorithm, in kernels of its own, and everything else by kernels of its own
+// that go through memory once. oneDNN computes convolutions of other kinds, and,
+// in bfloat16 or without that algorithm, all behind the first (in bfloat16 but
+// those of maps narrower than 3 pixels).
 //
 // Feature maps lie blocked: batch, blocks of channels, height, width, the
 // channels of a block; a block of 16 (AVX-512) or 8 channels fills a register.

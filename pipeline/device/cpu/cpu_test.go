@@ -114,6 +114,11 @@ func values(v device.Vector) []float32 {
 	return all
 }
 
+// bits are the bytes of values, in which zeros differ by their signs.
+func bits(values []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+}
+
 // distance is the relative Euclidean distance.
 func distance(a, b []float32) float64 {
 	difference, norm := 0.0, 0.0

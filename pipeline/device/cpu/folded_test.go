@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -100,6 +101,31 @@ func TestFoldedAgainstReference(t *testing.T) {
 					t.Errorf("differs by %.1e of the norm", e)
 				}
 			})
+		}
+	}
+}
+
+// A folded operation's output is the same with any number of threads, more than
+// there are blocks of tiles included.
+func TestFoldedIsTheSameWithAnyThreads(t *testing.T) {
+	for _, in := range []int{3, 96} {
+		convolution := device.ConvolutionSpec{Batch: 3, Height: 10, Width: 6, In: in, Out: 80, Kernel: 3, Stride: 1, Padding: 1, NoInputGradient: in == 3, Inference: true}
+		normalization := device.NormalizationSpec{Batch: 3, Height: 10, Width: 6, Channels: 80, ReLU: true, Pool: 2, Epsilon: 1e-3, Inference: true}
+		for _, set := range sets() {
+			var first []float32
+			for _, threads := range []int{1, 2, 16} {
+				d := openTest(t, threads, set)
+				f := newFoldable(t, d, convolution, normalization, 1)
+				operation := must(d.Fold(f.convolution, f.normalization))(t)
+				must(0, operation.Set(f.w, f.scale, f.shift, f.mean, f.variance))(t)
+				must(0, operation.Infer(f.x, f.skip, f.y))(t)
+				if first == nil {
+					first = download(f.y)
+				}
+				if !bytes.Equal(bits(download(f.y)), bits(first)) {
+					t.Errorf("%s, %d channels: another output with %d threads", set, in, threads)
+				}
+			}
 		}
 	}
 }

@@ -7,10 +7,10 @@
 //
 // The same source, kernels_template.h, is compiled once for each instruction
 // set; a table holds the pointers. Each kernel takes a pointer to its arguments
-// and returns NULL, or the text of an error. Threads take pieces of the work as
-// they come to them. The pieces depend on the shape alone, and sums over them
-// are taken in order, so that results depend neither on timing nor on how many
-// threads there are.
+// and returns NULL, or the text of an error. What is summed together, and in
+// which order, depends on the shape alone, so that results depend neither on
+// timing nor on how many threads there are. Large work is cut into many pieces,
+// which threads take as they come to them.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -129,27 +129,30 @@ struct tile_place {
 	}
 };
 
-// The tiles in blocks, which threads take. No block has tiles of both halves, so
-// that the weights' gradient can sum each half by itself.
+// The tiles in blocks, and the blocks in sections with as many each, which the
+// weights' gradient sums by themselves.
 struct tile_blocks {
-	size_t all, middle;
-	int tiles;        // of a block, a multiple of rows; the last of a half has fewer
-	int first, count; // blocks of the first half, and of both
+	range all;
+	int sections;
+	int of_section; // blocks; the last of a section may have fewer tiles than the others, or none
+	int tiles;      // of a block, a multiple of rows
 
 	// At most `most` tiles a block, but at least rows.
-	tile_blocks(const winograd_arguments &a, size_t most, int rows) : all(tile_place::count(a)), middle(all / 2) {
+	tile_blocks(const winograd_arguments &a, int sections, size_t most, int rows) : all{0, tile_place::count(a)}, sections(sections) {
 		if (most < (size_t)rows) most = rows;
-		const size_t half = all - middle, blocks = (half + most - 1) / most, even = (half + blocks - 1) / blocks;
+		const size_t largest = (all.count() + sections - 1) / sections, blocks = (largest + most - 1) / most, even = (largest + blocks - 1) / blocks;
 		tiles = (even + rows - 1) / rows * rows;
-		first = (middle + tiles - 1) / tiles;
-		count = first + (half + tiles - 1) / tiles;
+		of_section = (largest + tiles - 1) / tiles;
 	}
+
+	int count() const { return sections * of_section; }
 
 	// A block's tiles; none behind the last block.
 	range operator[](int block) const {
-		const size_t from = block < first ? (size_t)block * tiles : middle + (size_t)(block - first) * tiles;
-		const size_t end = block < first ? middle : all, begin = from < end ? from : end;
-		return {begin, end - begin < (size_t)tiles ? end : begin + tiles};
+		if (block >= count()) return {0, 0};
+		const range section = all.part(block / of_section, sections);
+		const size_t from = section.begin + (size_t)(block % of_section) * tiles, begin = from < section.end ? from : section.end;
+		return {begin, section.end - begin < (size_t)tiles ? section.end : begin + tiles};
 	}
 };
 
@@ -191,7 +194,7 @@ struct prefetcher {
 	// Nothing is brought where planes is NULL. All is after so many calls.
 	prefetcher(const winograd_arguments &a, const float *planes, int per_image, range blocks, range tiles, size_t calls)
 		: a(a), planes(planes), per_image(per_image), blocks(blocks), tiles(planes ? tiles : range{0, 0}),
-		  rows((tiles.count() * blocks.count() * tile + calls - 1) / calls), block(blocks.begin) {}
+		  rows(calls ? (tiles.count() * blocks.count() * tile + calls - 1) / calls : 0), block(blocks.begin) {}
 
 	void operator()() {
 		const int line = 64 / sizeof(float);
@@ -401,6 +404,14 @@ const size_t cached = (size_t)64 << 10;
 
 inline size_t convolution_tiles(int ins) { return cached / (elements * (ins + tile_columns) * BLOCK); }
 
+// The weights' gradient is summed in so many sections, and the sums are added up
+// in the end: two, so that two threads have one each, or more where there are too
+// few channels to divide among more threads (see gradient_pieces).
+inline int gradient_sections(int ins, int groups) {
+	const int sections = 8 / (ins * groups);
+	return sections < 2 ? 2 : sections;
+}
+
 // As many tiles as fit, but no fewer than pay for going through the gradient's
 // sums, which lie in slower memory, once a block.
 inline size_t gradient_tiles(int ins, int outs) {
@@ -412,20 +423,20 @@ inline size_t gradient_tiles(int ins, int outs) {
 template <typename Finish>
 const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
-	const tile_blocks blocks(a, convolution_tiles(ins), tile_rows);
+	const tile_blocks blocks(a, 2, convolution_tiles(ins), tile_rows);
 	// Where there are twice as many threads as blocks, two transform the same one,
 	// for half of the outputs each, and so on.
-	const int most = a.threads / blocks.count, shares = most < 1 ? 1 : most < groups ? most : groups;
+	const int most = a.threads / blocks.count(), shares = most < 1 ? 1 : most < groups ? most : groups;
 	const int tiles = blocks.tiles;
 	const size_t v_stride = element_stride(ins, tiles), m_stride = element_stride(tile_columns, tiles), own = elements * (v_stride + m_stride);
 	const size_t u_length = a.u ? 0 : (size_t)elements * ins * outs * BLOCK * BLOCK;
-	const size_t sums_length = a.sums ? (size_t)blocks.count * outs * sizeof(piece_sums) / sizeof(float) : 0;
+	const size_t sums_length = a.sums ? (size_t)blocks.count() * outs * sizeof(piece_sums) / sizeof(float) : 0;
 	float *work = reserve(a.workspace, u_length + sums_length + a.threads * own), *u = a.u ? a.u : work;
 	if (!work) return "winograd convolution: out of memory";
 	piece_sums *of_blocks = (piece_sums *)(work + u_length);
 	if (!a.u) winograd_weights(a, ins, outs, u);
 #pragma omp parallel for schedule(dynamic) num_threads(a.threads)
-	for (int piece = 0; piece < blocks.count * shares; piece++) {
+	for (int piece = 0; piece < blocks.count() * shares; piece++) {
 		float *v = work + u_length + sums_length + omp_get_thread_num() * own, *m = v + elements * v_stride;
 		const int block = piece / shares;
 		const range present = blocks[block], mine = range{0, (size_t)groups}.part(piece % shares, shares);
@@ -452,7 +463,7 @@ const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 			}
 		}
 	}
-	for (int out = 0; a.sums && out < outs; out++) ((sums *)a.sums)[out] = total(of_blocks + out, outs, blocks.first, blocks.count);
+	for (int out = 0; a.sums && out < outs; out++) ((sums *)a.sums)[out] = total(of_blocks + out, outs, blocks.of_section, blocks.count());
 	return NULL;
 }
 
@@ -497,7 +508,7 @@ __attribute__((noinline)) void winograd_accumulate(const float *v, const float *
 		}
 }
 
-// dw = Gᵀ·(Σ of the sums' u)·G
+// dw = Gᵀ·(Σ u)·G
 void winograd_weights_gradient(const winograd_arguments &a, int ins, int outs, float *u, size_t u_length, int sums) {
 	const size_t area = BLOCK * BLOCK;
 #pragma omp parallel for schedule(dynamic, grain(ins * outs, a.threads)) num_threads(a.threads)
@@ -548,9 +559,9 @@ struct gradient_pieces {
 const char *winograd_backward_weights(const void *arguments) {
 	const winograd_arguments a = *(const winograd_arguments *)arguments;
 	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
-	const tile_blocks blocks(a, gradient_tiles(ins, outs), 1);
-	// One sum over two blocks is the same as the sum of each of them.
-	const gradient_pieces pieces(a.threads, blocks.count > 2 ? 2 : 1, ins, groups);
+	const tile_blocks blocks(a, gradient_sections(ins, groups), gradient_tiles(ins, outs), 1);
+	// One sum over sections of one block each is the same as the sum of theirs.
+	const gradient_pieces pieces(a.threads, blocks.of_section > 1 ? blocks.sections : 1, ins, groups);
 	const int tiles = blocks.tiles;
 	const size_t v_stride = element_stride((ins + pieces.ins - 1) / pieces.ins, tiles);
 	const size_t z_stride = element_stride((groups + pieces.outs - 1) / pieces.outs * tile_columns, tiles);
@@ -563,7 +574,7 @@ const char *winograd_backward_weights(const void *arguments) {
 		const range in = range{0, (size_t)ins}.part(part % pieces.ins, pieces.ins), group = range{0, (size_t)groups}.part(part / pieces.ins, pieces.outs);
 		const range out = {group.begin * tile_columns, group.end * tile_columns < (size_t)outs ? group.end * tile_columns : outs};
 		float *u = all + sum * u_length, *v = all + pieces.sums * u_length + omp_get_thread_num() * own, *z = v + elements * v_stride;
-		const int begin = sum ? blocks.first : 0, end = sum + 1 < pieces.sums ? blocks.first : blocks.count;
+		const int begin = blocks.count() / pieces.sums * sum, end = begin + blocks.count() / pieces.sums;
 		for (int block = begin; block < end; block++) {
 			const range present = blocks[block], next = block + 1 < end ? blocks[block + 1] : range{0, 0};
 			winograd_input(a, a.x, ins, in, present, v, v_stride, tiles);

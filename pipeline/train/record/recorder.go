@@ -44,6 +44,9 @@ type State struct {
 	Rows  []Row       `json:"rows"`
 	Times []EpochTime `json:"times"` // of the rows' epochs
 	Now   EpochTime   `json:"now"`   // of the epoch under way
+	// How many threads computed; 0 where it is not the processor, or not always
+	// the same number.
+	Threads int `json:"threads"`
 }
 
 func (s State) clone() State {
@@ -57,7 +60,7 @@ func (s State) clone() State {
 
 // New begins the records of a run.
 func New(options Options) *Recorder {
-	return &Recorder{options: options, state: State{Now: EpochTime{Epoch: 1, Seconds: map[Phase]float64{}}}}
+	return &Recorder{options: options, state: State{Threads: options.Threads, Now: EpochTime{Epoch: 1, Seconds: map[Phase]float64{}}}}
 }
 
 // State is what Restore needs to go on from here.
@@ -84,6 +87,9 @@ func (r *Recorder) Restore(state State) error {
 		if epoch.Seconds == nil {
 			epoch.Seconds = map[Phase]float64{}
 		}
+	}
+	if state.Threads != r.options.Threads {
+		state.Threads = 0
 	}
 	r.state = state
 	return nil

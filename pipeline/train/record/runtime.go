@@ -69,7 +69,7 @@ func (r *Recorder) Accelerated(a Accelerator) error {
 }
 
 func (r *Recorder) writeRuntime() error {
-	content, err := encodeRuntime(r.options, r.accelerator, r.state.Times)
+	content, err := encodeRuntime(r.options.Device, r.accelerator, r.state)
 	if err != nil {
 		return fmt.Errorf("record runtime.json: %w", err)
 	}
@@ -95,10 +95,10 @@ type epochFile struct {
 }
 
 // encodeRuntime is runtime.json; its seconds are rounded to milliseconds.
-func encodeRuntime(options Options, gpu *Accelerator, epochs []EpochTime) ([]byte, error) {
-	file := runtimeFile{Device: options.Device, Threads: options.Threads, GPU: gpu, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
+func encodeRuntime(device string, gpu *Accelerator, state State) ([]byte, error) {
+	file := runtimeFile{Device: device, Threads: state.Threads, GPU: gpu, PeakMemoryBytes: peakMemory(), Seconds: map[Phase]float64{}, Epochs: []epochFile{}}
 	images := 0
-	for _, epoch := range epochs {
+	for _, epoch := range state.Times {
 		images += epoch.Images
 		rounded := map[Phase]float64{}
 		for phase, seconds := range epoch.Seconds {

@@ -59,7 +59,8 @@ func Precision(asked string) string {
 }
 
 // The values of train.convolution: by our own kernels of Winograd's algorithm, or
-// without that algorithm, which is oneDNN's work, as is bfloat16.
+// without that algorithm, which is oneDNN's work behind the first layer, as is
+// bfloat16.
 const (
 	Winograd = "winograd"
 	Direct   = "direct"
