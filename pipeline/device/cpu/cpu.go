@@ -113,7 +113,7 @@ func open(options Options, set isa.Set) (*Device, error) {
 		return nil, fmt.Errorf("open the cpu device: Winograd convolutions by %q, known are %s and %s", options.Winograd, OneDNN, Never)
 	}
 	d.description = set.Describe(options.Threads, options.Precision, string(d.winograd))
-	if d.winograd != ours || d.bfloat16 {
+	if !d.own() {
 		d.description += " " + C.GoString(C.library_version())
 	}
 	d.executor = C.executor_new(C.int(d.threads))

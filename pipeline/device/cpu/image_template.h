@@ -10,7 +10,7 @@ const int image_pixels = BLOCK == 16 ? 8 : 4;
 const int gradient_blocks = BLOCK == 16 ? 2 : 1;
 
 inline size_t image_row(const image_convolution_arguments &a) {
-	return (size_t)((a.width + image_pixels - 1) / image_pixels * image_pixels + 2) * image_channels;
+	return (size_t)(parts(a.width, image_pixels) * image_pixels + 2) * image_channels;
 }
 
 // Copies the image between borders of zeros (set once, when memory is made),
@@ -73,7 +73,7 @@ const char *image_forward(const void *arguments) {
 	if (a.pad) image_pad(a);
 	const int blocks = a.out / BLOCK, rows = a.batch * a.height;
 	const size_t plane = (size_t)a.height * a.width, row = image_row(a);
-	piece_sums *of_rows = (piece_sums *)reserve(a.workspace, (size_t)rows * blocks * sizeof(piece_sums) / sizeof(float));
+	piece_sums *of_rows = reserve_sums<piece_sums>(a.workspace, (size_t)rows * blocks);
 	if (!of_rows) return "convolution of an image: out of memory";
 #pragma omp parallel for schedule(dynamic, grain(rows, a.threads)) num_threads(a.threads)
 	for (int i = 0; i < rows; i++) {

@@ -27,7 +27,10 @@ inline vec larger(vec a, vec b) { return a > b ? a : b; }
 // A NaN stays one, so that a training that has come to nothing is seen to.
 inline vec rectified(vec v) { return larger(vec{}, v); }
 
-inline int blocks_of(int channels) { return (channels + BLOCK - 1) / BLOCK; }
+// How many parts of at most `of` make n.
+inline size_t parts(size_t n, size_t of) { return (n + of - 1) / of; }
+
+inline int blocks_of(int channels) { return parts(channels, BLOCK); }
 
 // The sum of a vector's lanes, always in the same order.
 inline float lanes(vec v) {
@@ -76,6 +79,12 @@ inline float *reserve(workspace *w, size_t length) {
 		w->length = w->data ? length : 0;
 	}
 	return w->data;
+}
+
+// The same for so many sums.
+template <typename Sums>
+Sums *reserve_sums(workspace *w, size_t count) {
+	return (Sums *)reserve(w, count * sizeof(Sums) / sizeof(float));
 }
 
 #include "layout_template.h"

@@ -15,7 +15,7 @@ void normalization_planes(const normalization_arguments &a, sums *planes, Sum su
 
 // Room for the sums of all planes; NULL where there is no memory.
 sums *normalization_room(const normalization_arguments &a) {
-	return (sums *)reserve(a.workspace, (size_t)a.batch * blocks_of(a.channels) * sizeof(sums) / sizeof(float));
+	return reserve_sums<sums>(a.workspace, (size_t)a.batch * blocks_of(a.channels));
 }
 
 // The sums of a plane's pixels, and of their squares. They are of the distance

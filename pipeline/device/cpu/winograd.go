@@ -33,9 +33,11 @@ func narrow(s device.ConvolutionSpec) bool { return min(s.Height, s.Width) < 3 }
 // which has eight binary digits, all but narrow maps are direct: Winograd's
 // transforms would cost two or three of them.
 func (d *Device) chooseWinograd(s device.ConvolutionSpec) bool {
-	all := d.winograd == ours && !d.bfloat16
-	return (all || narrow(s) && d.winograd != never) && winogradFits(s)
+	return (d.own() || narrow(s) && d.winograd != never) && winogradFits(s)
 }
+
+// own says that our own kernels compute all that they can.
+func (d *Device) own() bool { return d.winograd == ours && !d.bfloat16 }
 
 // winogradSource says whose Winograd convolutions a device uses.
 type winogradSource string

@@ -118,14 +118,14 @@ struct tile_place {
 	int top, left;
 
 	tile_place(const winograd_arguments &a, size_t number) {
-		const int rows = (a.height + tile - 1) / tile, columns = (a.width + tile - 1) / tile;
+		const int rows = parts(a.height, tile), columns = parts(a.width, tile);
 		image = number / (rows * columns);
 		top = number / columns % rows * tile;
 		left = number % columns * tile;
 	}
 
 	static size_t count(const winograd_arguments &a) {
-		return (size_t)a.batch * ((a.height + tile - 1) / tile) * ((a.width + tile - 1) / tile);
+		return (size_t)a.batch * parts(a.height, tile) * parts(a.width, tile);
 	}
 };
 
@@ -140,9 +140,9 @@ struct tile_blocks {
 	// At most `most` tiles a block, but at least rows.
 	tile_blocks(const winograd_arguments &a, int sections, size_t most, int rows) : all{0, tile_place::count(a)}, sections(sections) {
 		if (most < (size_t)rows) most = rows;
-		const size_t largest = (all.count() + sections - 1) / sections, blocks = (largest + most - 1) / most, even = (largest + blocks - 1) / blocks;
-		tiles = (even + rows - 1) / rows * rows;
-		of_section = (largest + tiles - 1) / tiles;
+		const size_t largest = parts(all.count(), sections), even = parts(largest, parts(largest, most));
+		tiles = parts(even, rows) * rows;
+		of_section = parts(largest, tiles);
 	}
 
 	int count() const { return sections * of_section; }
@@ -194,7 +194,7 @@ struct prefetcher {
 	// Nothing is brought where planes is NULL. All is after so many calls.
 	prefetcher(const winograd_arguments &a, const float *planes, int per_image, range blocks, range tiles, size_t calls)
 		: a(a), planes(planes), per_image(per_image), blocks(blocks), tiles(planes ? tiles : range{0, 0}),
-		  rows(calls ? (tiles.count() * blocks.count() * tile + calls - 1) / calls : 0), block(blocks.begin) {}
+		  rows(calls ? parts(tiles.count() * blocks.count() * tile, calls) : 0), block(blocks.begin) {}
 
 	void operator()() {
 		const int line = 64 / sizeof(float);
@@ -422,7 +422,7 @@ inline size_t gradient_tiles(int ins, int outs) {
 // Convolves and gives the products to finish, which makes the output of them.
 template <typename Finish>
 const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
-	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
+	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = parts(outs, tile_columns);
 	const tile_blocks blocks(a, 2, convolution_tiles(ins), tile_rows);
 	// Where there are twice as many threads as blocks, two transform the same one,
 	// for half of the outputs each, and so on.
@@ -443,7 +443,7 @@ const char *winograd_convolve(const winograd_arguments &a, Finish finish) {
 		winograd_input(a, a.x, ins, {0, (size_t)ins}, present, v, v_stride, tiles);
 		// Threads take pieces in turn, so that the next is most likely this one.
 		const range next = blocks[(piece + a.threads) / shares];
-		const size_t calls = (size_t)elements * ((present.count() + tile_rows - 1) / tile_rows);
+		const size_t calls = elements * parts(present.count(), tile_rows);
 		prefetcher<false> fetch_inputs(a, a.x, ins, {0, (size_t)ins}, next, calls * mine.count());
 		for (int group = mine.begin; group < (int)mine.end; group++) {
 			const int columns = columns_of(group, outs), first = group * tile_columns;
@@ -540,7 +540,6 @@ struct gradient_pieces {
 	// ins blocks and groups of blocks are divided so that the busiest thread has
 	// least to do; a product of two blocks costs about as much as transforming both.
 	gradient_pieces(int threads, int sums, int ins, int groups) : sums(sums) {
-		const auto parts = [](int n, int of) { return (n + of - 1) / of; };
 		long least = 0;
 		for (int i = 1; i <= ins; i++)
 			for (int o = 1; o <= groups; o++) {
@@ -558,13 +557,13 @@ struct gradient_pieces {
 
 const char *winograd_backward_weights(const void *arguments) {
 	const winograd_arguments a = *(const winograd_arguments *)arguments;
-	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = (outs + tile_columns - 1) / tile_columns;
+	const int ins = blocks_of(a.in), outs = blocks_of(a.out), groups = parts(outs, tile_columns);
 	const tile_blocks blocks(a, gradient_sections(ins, groups), gradient_tiles(ins, outs), 1);
 	// One sum over sections of one block each is the same as the sum of theirs.
 	const gradient_pieces pieces(a.threads, blocks.of_section > 1 ? blocks.sections : 1, ins, groups);
 	const int tiles = blocks.tiles;
-	const size_t v_stride = element_stride((ins + pieces.ins - 1) / pieces.ins, tiles);
-	const size_t z_stride = element_stride((groups + pieces.outs - 1) / pieces.outs * tile_columns, tiles);
+	const size_t v_stride = element_stride(parts(ins, pieces.ins), tiles);
+	const size_t z_stride = element_stride(parts(groups, pieces.outs) * tile_columns, tiles);
 	const size_t u_length = (size_t)elements * ins * outs * BLOCK * BLOCK, own = elements * (v_stride + z_stride);
 	float *all = reserve(a.workspace, pieces.sums * u_length + a.threads * own);
 	if (!all) return "winograd convolution: out of memory";
@@ -574,9 +573,9 @@ const char *winograd_backward_weights(const void *arguments) {
 		const range in = range{0, (size_t)ins}.part(part % pieces.ins, pieces.ins), group = range{0, (size_t)groups}.part(part / pieces.ins, pieces.outs);
 		const range out = {group.begin * tile_columns, group.end * tile_columns < (size_t)outs ? group.end * tile_columns : outs};
 		float *u = all + sum * u_length, *v = all + pieces.sums * u_length + omp_get_thread_num() * own, *z = v + elements * v_stride;
-		const int begin = blocks.count() / pieces.sums * sum, end = begin + blocks.count() / pieces.sums;
-		for (int block = begin; block < end; block++) {
-			const range present = blocks[block], next = block + 1 < end ? blocks[block + 1] : range{0, 0};
+		const range mine = range{0, (size_t)blocks.count()}.part(sum, pieces.sums);
+		for (size_t block = mine.begin; block < mine.end; block++) {
+			const range present = blocks[block], next = block + 1 < mine.end ? blocks[block + 1] : range{0, 0};
 			winograd_input(a, a.x, ins, in, present, v, v_stride, tiles);
 			winograd_output_gradient(a, a.dy, outs, out, present, z, z_stride, tiles);
 			const size_t calls = (size_t)elements * group.count() * in.count() * BLOCK / gradient_rows;
@@ -591,7 +590,7 @@ const char *winograd_backward_weights(const void *arguments) {
 						fetch_gradients();
 						(columns == 1 ? winograd_accumulate<1> : winograd_accumulate<tile_columns>)(
 							v + e * v_stride + i / BLOCK * tiles * BLOCK + i % BLOCK, z + e * z_stride + (g - group.begin) * tile_columns * tiles * BLOCK,
-							(size_t)tiles * BLOCK, present.count(), block == begin, to + i * columns * BLOCK);
+							(size_t)tiles * BLOCK, present.count(), block == mine.begin, to + i * columns * BLOCK);
 					}
 				}
 		}

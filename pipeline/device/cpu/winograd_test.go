@@ -145,8 +145,8 @@ func TestWinogradSums(t *testing.T) {
 	}
 }
 
-// Our own kernels wherever they fit, and oneDNN's choice nowhere: narrow maps are
-// ours unless all convolutions are direct.
+// Our own kernels wherever they fit, unless oneDNN's are asked for; narrow maps are
+// ours even then, but not where all convolutions are to be direct.
 func TestChoice(t *testing.T) {
 	large := device.ConvolutionSpec{Batch: 64, Height: 16, Width: 16, In: 64, Out: 64, Kernel: 3, Stride: 1, Padding: 1}
 	small, narrow, wide := large, large, large
